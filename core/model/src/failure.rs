@@ -1,5 +1,7 @@
 use std::fmt;
 
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
 macro_rules! failure_codes {
     ($($(#[$doc:meta])* $name:ident = $code:literal,)*) => {
         /// A failure a person can meet; closed, stable, and explained with cause and remedy in the book.
@@ -18,6 +20,12 @@ macro_rules! failure_codes {
             #[must_use]
             pub const fn code(self) -> &'static str {
                 match self { $(Self::$name => $code,)* }
+            }
+
+            /// The failure with this stable code, if there is one.
+            #[must_use]
+            pub fn from_code(code: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|failure| failure.code() == code)
             }
 
             /// The name of the variant, as the sources and the book write it.
@@ -129,6 +137,19 @@ failure_codes! {
 impl fmt::Display for FailureCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.code())
+    }
+}
+
+impl Serialize for FailureCode {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.code())
+    }
+}
+
+impl<'de> Deserialize<'de> for FailureCode {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let code = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        Self::from_code(&code).ok_or_else(|| de::Error::custom("no failure code of this version"))
     }
 }
 

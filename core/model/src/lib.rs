@@ -19,7 +19,7 @@ mod text;
 pub use bytes::{Bytes, Sha256};
 pub use certificate::{CertificatePhase, CertificateSummary};
 pub use clock::{Clock, ManualClock, japan_date, japan_timestamp_digits};
-pub use consent::{Consent, ConsentActor, ConsentItem, Language};
+pub use consent::{Consent, ConsentActor, ConsentError, ConsentItem, Language};
 pub use eligibility::{
     CostLimitCertificate, Eligibility, InsuredOrDependent, ProcessingStatus, Qualification, Validity,
 };
