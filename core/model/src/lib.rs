@@ -14,6 +14,7 @@ mod ids;
 mod patient;
 mod record;
 mod secret;
+mod store_fault;
 mod text;
 
 pub use bytes::{Bytes, Sha256};
@@ -28,6 +29,7 @@ pub use ids::{DeviceId, RecordId, StaffId};
 pub use patient::{PersonMatch, PlannedPatient, Sex};
 pub use record::{Answer, DeferredReason, RecordedOutcome, Route, StaffTicks, VisitRecord};
 pub use secret::{Personal, Pin, PinError};
+pub use store_fault::StoreFault;
 pub use text::{
     BranchNumber, InstitutionCode, InsuredNumber, InsuredSymbol, InsurerNumber, TextError, has_valid_check_digit,
 };
