@@ -1,1 +1,38 @@
-fn main() {}
+//! `cargo xtask`: the one command for every check and measurement, at the desk and in CI.
+#![expect(clippy::print_stdout, reason = "this tool speaks to the person at the terminal")]
+
+mod bench;
+mod lint;
+mod run;
+mod suites;
+mod tools;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "Checks and measurements of this workspace")]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Runs everything the project tests, suite by suite.
+    Test(suites::Options),
+    /// Runs the suites that need no test run: format, clippy, deny, house.
+    Lint,
+    /// Measures the numbers to hold and shows `target/bench/report.md`.
+    Bench,
+}
+
+fn main() -> ExitCode {
+    let succeeded = match Arguments::parse().task {
+        Task::Test(options) => suites::test(&options),
+        Task::Lint => lint::lint(),
+        Task::Bench => bench::bench(),
+    };
+    if succeeded { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}

@@ -1,0 +1,148 @@
+use std::{
+    fmt,
+    io::{BufRead, BufReader},
+    ops::AddAssign,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+/// One command of a suite or an installation, run in the root of the workspace.
+pub(crate) struct Step {
+    program: &'static str,
+    arguments: &'static [&'static str],
+    environment: &'static [(&'static str, &'static str)],
+}
+
+/// Tests counted in a suite.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Counts {
+    pub(crate) passed: usize,
+    pub(crate) failed: usize,
+    /// Tests marked `#[ignore]`, and suites that could not run.
+    pub(crate) skipped: usize,
+}
+
+/// How a step ended.
+pub(crate) struct Ran {
+    pub(crate) succeeded: bool,
+    /// The sum over the test programs the step ran; zero for anything but `cargo test`.
+    pub(crate) counts: Counts,
+}
+
+impl Step {
+    pub(crate) const fn new(program: &'static str, arguments: &'static [&'static str]) -> Self {
+        Self { program, arguments, environment: &[] }
+    }
+
+    pub(crate) const fn with(self, environment: &'static [(&'static str, &'static str)]) -> Self {
+        Self { environment, ..self }
+    }
+
+    /// Runs the step; what it prints is passed on line by line, so that long work shows its progress.
+    pub(crate) fn run(&self) -> Ran {
+        println!("$ {self}");
+        let mut counts = Counts::default();
+        let mut child = match self.command().stdout(Stdio::piped()).spawn() {
+            Ok(child) => child,
+            Err(error) => {
+                println!("cannot start {}: {error}", self.program);
+                return Ran { succeeded: false, counts };
+            }
+        };
+        let output = child.stdout.take().expect("standard output was asked for as a pipe");
+        for line in BufReader::new(output).split(b'\n').map_while(Result::ok) {
+            let line = String::from_utf8_lossy(&line);
+            println!("{line}");
+            if let Some(of_one_program) = Counts::parse(&line) {
+                counts += of_one_program;
+            }
+        }
+        Ran { succeeded: child.wait().is_ok_and(|status| status.success()), counts }
+    }
+
+    /// Whether the step succeeds; what it prints is dropped.
+    pub(crate) fn succeeds_quietly(&self) -> bool {
+        self.command().stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(self.program);
+        command.args(self.arguments).envs(self.environment.iter().copied()).current_dir(root()).stdin(Stdio::null());
+        command
+    }
+}
+
+/// The step as a line for a shell.
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let quoted = |text: &str| if text.contains(' ') { format!("'{text}'") } else { text.to_owned() };
+        for (name, value) in self.environment {
+            write!(f, "{name}={} ", quoted(value))?;
+        }
+        write!(f, "{}", self.program)?;
+        self.arguments.iter().try_for_each(|argument| write!(f, " {}", quoted(argument)))
+    }
+}
+
+impl Counts {
+    /// Reads a closing line of a Rust test program: `test result: ok. 5 passed; 0 failed; 1 ignored; …`.
+    fn parse(line: &str) -> Option<Self> {
+        let (_, numbers) = line.strip_prefix("test result: ")?.split_once(". ")?;
+        let count = |word: &str| {
+            numbers.split("; ").find_map(|part| part.strip_suffix(word)?.trim().parse().ok()).unwrap_or_default()
+        };
+        Some(Self { passed: count("passed"), failed: count("failed"), skipped: count("ignored") })
+    }
+}
+
+impl AddAssign for Counts {
+    fn add_assign(&mut self, other: Self) {
+        self.passed += other.passed;
+        self.failed += other.failed;
+        self.skipped += other.skipped;
+    }
+}
+
+impl fmt::Display for Counts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} passed, {} failed, {} skipped", self.passed, self.failed, self.skipped)
+    }
+}
+
+/// The root of the workspace.
+pub(crate) fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .ancestors()
+        .nth(2)
+        .expect("this crate lies two folders below the root")
+        .to_path_buf()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_the_closing_line_of_a_test_program() {
+        let line = "test result: FAILED. 5 passed; 2 failed; 1 ignored; 0 measured; 3 filtered out; finished in 0.01s";
+        assert_eq!(Counts::parse(line), Some(Counts { passed: 5, failed: 2, skipped: 1 }));
+        assert_eq!(Counts::parse("test works ... ok"), None);
+    }
+
+    #[test]
+    fn a_step_reports_its_success_and_sums_what_it_prints() {
+        let text = "printf 'test result: ok. 2 passed; 0 failed; 0 ignored\\ntest result: ok. 3 passed; 0 failed\\n'";
+        let script: &'static [&'static str] = Box::leak(Box::new(["-c", Box::leak(text.to_owned().into_boxed_str())]));
+        let ran = Step::new("sh", script).run();
+        assert!(ran.succeeded);
+        assert_eq!(ran.counts, Counts { passed: 5, failed: 0, skipped: 0 });
+        assert!(!Step::new("sh", &["-c", "exit 3"]).run().succeeded);
+        assert!(!Step::new("a-program-that-nobody-has", &[]).run().succeeded);
+    }
+
+    #[test]
+    fn a_step_shows_as_a_line_for_a_shell() {
+        let step = Step::new("cargo", &["doc", "--no-deps"]).with(&[("RUSTDOCFLAGS", "-D warnings")]);
+        assert_eq!(step.to_string(), "RUSTDOCFLAGS='-D warnings' cargo doc --no-deps");
+    }
+}

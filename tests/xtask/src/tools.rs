@@ -1,0 +1,106 @@
+use std::{env, path::PathBuf, process::Command};
+
+use crate::run::Step;
+
+/// Something a suite needs that a plain Rust installation may lack.
+pub(crate) struct Tool {
+    pub(crate) name: &'static str,
+    pub(crate) is_there: fn() -> bool,
+    /// The lines that install it; empty when it is fetched by other means.
+    pub(crate) install: &'static [Step],
+}
+
+impl Tool {
+    /// Runs the lines that install the tool and says whether it is there now; `false` when there are none.
+    pub(crate) fn install(&self) -> bool {
+        !self.install.is_empty() && self.install.iter().all(|step| step.run().succeeded) && (self.is_there)()
+    }
+
+    /// One sentence for the person whose run lacks the tool, with the line to type.
+    pub(crate) fn missing_note(&self) -> String {
+        let lines: Vec<_> = self.install.iter().map(ToString::to_string).collect();
+        if lines.is_empty() {
+            return format!("{} is missing", self.name);
+        }
+        format!("{} is missing; to install it: {}", self.name, lines.join(" && "))
+    }
+}
+
+/// Compiling a tool for one run: optimising it would take longer than it ever saves.
+const CHEAP: &[(&str, &str)] = &[
+    ("CARGO_PROFILE_RELEASE_LTO", "off"),
+    ("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1"),
+    ("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16"),
+];
+
+pub(crate) static RUSTFMT: Tool = Tool {
+    name: "rustfmt",
+    is_there: || Step::new("cargo", &["fmt", "--version"]).succeeds_quietly(),
+    install: &[Step::new("rustup", &["component", "add", "rustfmt"])],
+};
+
+pub(crate) static CLIPPY: Tool = Tool {
+    name: "clippy",
+    is_there: || Step::new("cargo", &["clippy", "--version"]).succeeds_quietly(),
+    install: &[Step::new("rustup", &["component", "add", "clippy"])],
+};
+
+pub(crate) static CARGO_DENY: Tool = Tool {
+    name: "cargo-deny",
+    is_there: || Step::new("cargo", &["deny", "--version"]).succeeds_quietly(),
+    install: &[Step::new("cargo", &["install", "--locked", "cargo-deny", "--version", "0.20.2"]).with(CHEAP)],
+};
+
+/// cargo-deny's copy of the advisory database: `cargo deny fetch` where it can be reached.
+pub(crate) static ADVISORY_DATABASE: Tool = Tool {
+    name: "advisory database",
+    is_there: || {
+        let databases = cargo_home().join("advisory-dbs");
+        databases.read_dir().is_ok_and(|mut entries| entries.any(|entry| entry.is_ok_and(|e| e.path().is_dir())))
+    },
+    install: &[],
+};
+
+pub(crate) static MDBOOK: Tool = Tool {
+    name: "mdbook",
+    is_there: || Step::new("mdbook", &["--version"]).succeeds_quietly(),
+    install: &[Step::new("cargo", &["install", "--locked", "mdbook", "--version", "0.5.4", "--no-default-features"])
+        .with(CHEAP)],
+};
+
+pub(crate) static WINDOWS_TARGET: Tool = Tool {
+    name: "Rust's standard library for x86_64-pc-windows-gnu",
+    is_there: || {
+        let Ok(output) = Command::new("rustc").args(["--print", "target-libdir", "--target", WINDOWS]).output() else {
+            return false;
+        };
+        PathBuf::from(String::from_utf8_lossy(&output.stdout).trim()).is_dir()
+    },
+    install: &[Step::new("rustup", &["target", "add", WINDOWS])],
+};
+
+pub(crate) static MINGW: Tool = Tool {
+    name: "the mingw-w64 C compiler",
+    is_there: || Step::new("x86_64-w64-mingw32-gcc", &["--version"]).succeeds_quietly(),
+    install: &[
+        Step::new("apt-get", &["update"]),
+        Step::new("apt-get", &["install", "--yes", "--no-install-recommends", "gcc-mingw-w64-x86-64"])
+            .with(&[("DEBIAN_FRONTEND", "noninteractive")]),
+    ],
+};
+
+/// The target of the clinic's PC, as far as it can be checked from Linux.
+pub(crate) const WINDOWS: &str = "x86_64-pc-windows-gnu";
+
+/// Whether missing tools may be installed without being asked to: as root in CI.
+pub(crate) fn runs_as_root_in_ci() -> bool {
+    let is_root = || Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout.trim_ascii() == b"0");
+    env::var_os("CI").is_some_and(|value| !value.is_empty()) && is_root()
+}
+
+fn cargo_home() -> PathBuf {
+    env::var_os("CARGO_HOME")
+        .map(PathBuf::from)
+        .or_else(|| env::home_dir().map(|home| home.join(".cargo")))
+        .unwrap_or_default()
+}
