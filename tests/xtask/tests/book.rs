@@ -34,6 +34,13 @@ fn target(page: &str, link: &str) -> Option<PathBuf> {
     Some(whole)
 }
 
+/// The files of the sources that a page names in code, such as `core/card/src/lib.rs`; patterns with `<name>` are none.
+fn named_files(page: &str) -> impl Iterator<Item = &str> {
+    let is_path = |text: &&str| text.bytes().all(|b| b.is_ascii_alphanumeric() || b"/._-".contains(&b));
+    let is_ours = |text: &&str| ["core/", "tests/", "docs/"].iter().any(|folder| text.starts_with(folder));
+    page.split('`').skip(1).step_by(2).filter(is_path).filter(is_ours)
+}
+
 #[test]
 fn every_page_is_listed_once() {
     let summary = fs::read_to_string(root().join("docs/src/SUMMARY.md")).unwrap();
@@ -45,14 +52,27 @@ fn every_page_is_listed_once() {
 
 #[test]
 fn every_link_between_pages_leads_somewhere() {
-    for page in files(".md") {
-        let text = fs::read_to_string(root().join(&page)).unwrap();
-        for link in links(&text) {
-            if let Some(target) = target(&page, link) {
-                assert!(root().join(&target).exists(), "{page} links to {link}, and {} is not there", target.display());
-            }
-        }
-    }
+    let dead = in_every_page(|page, text| {
+        let is_dead = |link: &&str| target(page, link).is_some_and(|target| !root().join(target).exists());
+        links(text).into_iter().filter(is_dead).map(Into::into).collect()
+    });
+    assert_eq!(dead, [""; 0]);
+}
+
+#[test]
+fn every_file_that_a_page_names_is_there() {
+    let missing =
+        in_every_page(|_, text| named_files(text).filter(|file| !root().join(file).exists()).map(Into::into).collect());
+    assert_eq!(missing, [""; 0]);
+}
+
+/// What `find` finds in the pages, given path and text, each with its page before it.
+fn in_every_page(find: impl Fn(&str, &str) -> Vec<String>) -> Vec<String> {
+    let found_in = |page: String| {
+        let found = find(&page, &fs::read_to_string(root().join(&page)).unwrap());
+        found.into_iter().map(move |what| format!("{page}: {what}"))
+    };
+    files(".md").into_iter().flat_map(found_in).collect()
 }
 
 #[test]
@@ -62,4 +82,10 @@ fn finds_links_outside_of_code() {
     assert_eq!(target("docs/src/x.md", "../d.md#part"), Some("docs/d.md".into()));
     assert_eq!(target("docs/src/x.md", "https://example.org/"), None);
     assert_eq!(target("docs/src/x.md", "#here"), None);
+}
+
+#[test]
+fn finds_named_files() {
+    let page = "`core/card/src/lib.rs`, `core/card/src/<kind>.rs`, `tests/sim/`, core/plain and `target/x`";
+    assert_eq!(named_files(page).collect::<Vec<_>>(), ["core/card/src/lib.rs", "tests/sim/"]);
 }
