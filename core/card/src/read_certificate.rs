@@ -1,0 +1,255 @@
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use tazune_model::Date;
+use zeroize::Zeroizing;
+
+use crate::{
+    CardError, CardEvent, CertificateFault, CommandApdu, Continuity, Conversation, Order, Phone, Progress,
+    TrustAnchors, UserCertificate,
+    apdu::{Le, SHORT_LE_MAX},
+    conversation::{Driver, Next, Script},
+    exchange::Reply,
+    prefix,
+    status::{CounterOutcome, ReadOutcome, SelectOutcome},
+};
+
+/// How the length of an answer is asked for; learned per card, because some cards and readers refuse the long form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LeMode {
+    /// Three bytes: the certificate in one read.
+    Extended,
+    /// One byte: 256 bytes at a time.
+    Short,
+}
+
+/// What a card told before any PIN (カードの読取結果). It is kept in an encrypted draft; `Debug` shows nothing personal.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CardReading {
+    /// The user certificate.
+    pub certificate: UserCertificate,
+    /// Tries left when the card was last asked, 2 or 3 after a reading; the number to show before the entry.
+    ///
+    /// The caller writes the number of [`CardError::WrongPin`] and [`CardError::AskPinAgain`] here before it asks again.
+    pub tries_left: u8,
+    /// The form of Le that this card and reader take.
+    pub le: LeMode,
+}
+
+impl fmt::Debug for CardReading {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { certificate, tries_left, le } = self;
+        write!(f, "CardReading {{ {certificate:?}, tries_left: {tries_left}, le: {le:?} }}")
+    }
+}
+
+/// Reads what is needed before the PIN is asked: kind of token, user certificate, counter. Costs no try.
+///
+/// The certificate is checked before the counter is asked, so everything that stops does so before any entry. After a
+/// loss only issuer and serial number are read again; if they are another card's, everything read is wiped. A refused
+/// long read, or a card lost in one, changes to short reads once and for all.
+/// Source: card-protocol §4.2, §4.3, §4.4.
+pub struct ReadCertificate(Driver<Reading>);
+
+impl ReadCertificate {
+    /// A reading for a visit on `visit_on` (in Japan), of a certificate issued by one of `anchors`, beginning with `le`.
+    #[must_use]
+    pub fn new(anchors: TrustAnchors, visit_on: Date, le: LeMode) -> Self {
+        Self(Driver::new(Reading { anchors, visit_on, le, bytes: Zeroizing::default(), certificate: None }))
+    }
+}
+
+impl Conversation for ReadCertificate {
+    type Outcome = CardReading;
+
+    fn on(&mut self, event: CardEvent<'_>) -> Order<CardReading> {
+        self.0.on(event)
+    }
+
+    fn progress(&self) -> Progress {
+        self.0.progress()
+    }
+}
+
+/// What the first long read asks for: more than a certificate has, and less filler on the air than 65,536 would bring.
+const FIRST_EXTENDED_LE: u16 = 2048;
+
+struct Reading {
+    anchors: TrustAnchors,
+    visit_on: Date,
+    le: LeMode,
+    /// The certificate as far as it has been read, without filler.
+    bytes: Zeroizing<Vec<u8>>,
+    /// Set once all of it is there and was accepted.
+    certificate: Option<UserCertificate>,
+}
+
+#[derive(Clone, Copy)]
+enum Step {
+    Select,
+    Token,
+    /// The first bytes again, to know that it is the same card.
+    Identity,
+    Certificate,
+    Counter,
+}
+
+impl Script for Reading {
+    type Step = Step;
+    type Outcome = CardReading;
+
+    fn begin(&mut self, _: Continuity) -> Next<Self> {
+        Next::Send(Step::Select, CommandApdu::select_jpki())
+    }
+
+    fn answered(&mut self, step: Step, reply: &Reply) -> Next<Self> {
+        match step {
+            Step::Select => self.selected(reply),
+            Step::Token => self.token_read(reply),
+            Step::Identity => self.identity_read(reply),
+            Step::Certificate => self.certificate_read(reply),
+            Step::Counter => self.tries_counted(reply),
+        }
+    }
+
+    fn lost(&mut self, step: Step) {
+        if matches!(step, Step::Certificate) {
+            self.le = LeMode::Short;
+        }
+    }
+
+    fn progress(&self) -> Progress {
+        let total_bytes = prefix::announced_bytes(&self.bytes).unwrap_or_default();
+        Progress { read_bytes: self.bytes.len(), total_bytes }
+    }
+}
+
+impl Reading {
+    fn selected(&mut self, reply: &Reply) -> Next<Self> {
+        let known = prefix::identity_bytes(&self.bytes);
+        match (SelectOutcome::from(reply.status), known) {
+            (SelectOutcome::Selected, Some(count)) => {
+                Next::Send(Step::Identity, CommandApdu::read_certificate(Le::Short(count)))
+            }
+            (SelectOutcome::Selected, None) => {
+                self.bytes = Zeroizing::default();
+                Next::Send(Step::Token, CommandApdu::read_token())
+            }
+            (SelectOutcome::Absent, Some(_)) => Next::Finish(Err(CardError::OtherCard)),
+            (SelectOutcome::Absent, None) => Next::Finish(Err(CardError::NotMyNumberCard)),
+            (SelectOutcome::Other, _) => Next::Finish(Err(reply.unexpected())),
+        }
+    }
+
+    fn token_read(&mut self, reply: &Reply) -> Next<Self> {
+        match ReadOutcome::from(reply.status) {
+            ReadOutcome::Data => match Token::from_name(&reply.data) {
+                Token::Card => self.read_on(),
+                Token::Phone(phone) => Next::Finish(Err(CardError::PhoneTapped(phone))),
+                Token::Other => Next::Finish(Err(CardError::NotMyNumberCard)),
+            },
+            ReadOutcome::Absent => Next::Finish(Err(CardError::NotMyNumberCard)),
+            ReadOutcome::Protected | ReadOutcome::Other => Next::Finish(Err(reply.unexpected())),
+        }
+    }
+
+    fn identity_read(&mut self, reply: &Reply) -> Next<Self> {
+        let count = prefix::identity_bytes(&self.bytes).unwrap_or_default();
+        match ReadOutcome::from(reply.status) {
+            ReadOutcome::Data if reply.data.get(..count).is_some_and(|read| self.bytes.starts_with(read)) => {
+                if self.certificate.is_some() { count_tries() } else { self.read_on() }
+            }
+            ReadOutcome::Data | ReadOutcome::Absent | ReadOutcome::Protected => Next::Finish(Err(CardError::OtherCard)),
+            ReadOutcome::Other => Next::Finish(Err(reply.unexpected())),
+        }
+    }
+
+    fn certificate_read(&mut self, reply: &Reply) -> Next<Self> {
+        match ReadOutcome::from(reply.status) {
+            ReadOutcome::Data if !reply.data.is_empty() => {
+                self.bytes.extend_from_slice(&reply.data);
+                match prefix::announced_bytes(&self.bytes) {
+                    Err(fault) => Next::Finish(Err(CardError::CertificateBroken(fault))),
+                    Ok(Some(total)) if self.bytes.len() >= total => {
+                        self.bytes.truncate(total);
+                        self.accept()
+                    }
+                    Ok(_) => self.read_on(),
+                }
+            }
+            ReadOutcome::Absent if self.bytes.is_empty() => Next::Finish(Err(CardError::CertificateMissing)),
+            // Whatever refuses a long read may take a short one; if not, the short one tells what it is.
+            _ if self.le == LeMode::Extended => {
+                self.le = LeMode::Short;
+                self.read_on()
+            }
+            ReadOutcome::Data => Next::Finish(Err(CardError::CertificateBroken(CertificateFault::Truncated))),
+            ReadOutcome::Absent | ReadOutcome::Protected | ReadOutcome::Other => Next::Finish(Err(reply.unexpected())),
+        }
+    }
+
+    fn accept(&mut self) -> Next<Self> {
+        match self.anchors.accept(&self.bytes, self.visit_on) {
+            Ok(certificate) => {
+                self.certificate = Some(certificate);
+                count_tries()
+            }
+            Err(error) => Next::Finish(Err(error)),
+        }
+    }
+
+    fn tries_counted(&mut self, reply: &Reply) -> Next<Self> {
+        Next::Finish(match CounterOutcome::from(reply.status) {
+            CounterOutcome::Locked => Err(CardError::PinLocked),
+            CounterOutcome::TriesLeft(1) => Err(CardError::PinLastTry),
+            CounterOutcome::TriesLeft(tries_left) => {
+                let certificate = self.certificate.take().expect("the counter is asked after the certificate only");
+                Ok(CardReading { certificate, tries_left, le: self.le })
+            }
+            CounterOutcome::Other => Err(reply.unexpected()),
+        })
+    }
+
+    /// Reads the certificate from where it is.
+    fn read_on(&self) -> Next<Self> {
+        let offset = self.bytes.len();
+        let missing = prefix::announced_bytes(&self.bytes).ok().flatten().map(|total| total.saturating_sub(offset));
+        let le = match self.le {
+            LeMode::Short => Le::Short(missing.unwrap_or(SHORT_LE_MAX)),
+            LeMode::Extended => {
+                Le::Extended(missing.and_then(|count| u16::try_from(count).ok()).unwrap_or(FIRST_EXTENDED_LE))
+            }
+        };
+        let apdu = match u16::try_from(offset) {
+            Ok(0) => CommandApdu::read_certificate(le),
+            Ok(offset) => CommandApdu::read_certificate_from(offset, le),
+            Err(_) => return Next::Finish(Err(CardError::CertificateBroken(CertificateFault::TooLong))),
+        };
+        Next::Send(Step::Certificate, apdu)
+    }
+}
+
+fn count_tries() -> Next<Reading> {
+    Next::Send(Step::Counter, CommandApdu::count_tries())
+}
+
+/// What carries the JPKI application, told by the first 32 bytes of its token information. Source: card-protocol §3.1.
+#[derive(Debug, PartialEq, Eq)]
+enum Token {
+    Card,
+    Phone(Phone),
+    /// The old resident card, or something unknown.
+    Other,
+}
+
+impl Token {
+    fn from_name(name: &[u8]) -> Self {
+        match name.get(..32).unwrap_or_default().trim_ascii_end() {
+            b"JPKIAPICCTOKEN2" => Self::Card,
+            b"JPKIAPGPSETOKEN" => Self::Phone(Phone::Android),
+            b"JPKIAPIOSTOKEN" => Self::Phone(Phone::Iphone),
+            _ => Self::Other,
+        }
+    }
+}
