@@ -1,0 +1,161 @@
+//! The delivery of one sealed record, from the device's side; diagram in `delivery/README.md`.
+
+mod back_off;
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tazune_model::{FailureCode, Timestamp};
+
+pub use back_off::BackOff;
+
+use crate::{
+    Refused,
+    envelope::Refusal,
+    receipt::{QuarantineReason, Verdict},
+};
+
+/// Where a sealed record is (配送状態); the words are the same on device, front, desk and console.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "state")]
+pub enum Delivery {
+    /// 保存済み(未送信): committed on the device, not yet at the front.
+    Sealed,
+    /// 送信中: on its way.
+    Sending,
+    /// 送信済み: the front has it durably.
+    Received,
+    /// 受付済み: the desk opened and committed it, and signed so.
+    Accepted {
+        /// When the device verified the receipt; the purge grace counts from here.
+        at: Timestamp,
+    },
+    /// 消去済み: the sealed bytes are gone from the device.
+    Purged,
+    /// 要確認: set aside; never deleted, never in the way of other records.
+    Quarantined {
+        /// Why.
+        reason: Reason,
+    },
+}
+
+/// Who set a record aside, and why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// The front refused it.
+    Front(Refusal),
+    /// The desk could not take it, and signed so.
+    Desk(QuarantineReason),
+}
+
+impl Reason {
+    /// The failure a person meets.
+    #[must_use]
+    pub const fn failure_code(self) -> FailureCode {
+        match self {
+            Self::Front(refusal) => refusal.failure_code(),
+            Self::Desk(reason) => reason.failure_code(),
+        }
+    }
+}
+
+/// What happened to a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// It was taken into a batch. Legal again after [`Delivery::Received`]: a front restored from an older backup may
+    /// have lost it, and a repetition costs nothing.
+    SendStarted,
+    /// The front could not be reached, or its answer was none.
+    SendFailed,
+    /// The front has it durably (answer `received` or `accepted`; with `accepted` the receipt is there to be fetched).
+    FrontReceived,
+    /// The front refused it.
+    FrontRefused(Refusal),
+    /// A receipt was verified against the envelope as stored.
+    ReceiptVerified(Verdict),
+    /// A purge may be due.
+    PurgeDue {
+        /// How long an accepted record is kept.
+        grace: Duration,
+    },
+    /// The program was started anew.
+    Restarted,
+}
+
+/// What is to be done, after the new state is committed; each may be done twice without harm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Hand the envelope to the front.
+    Send,
+    /// Delete the sealed bytes.
+    Purge,
+    /// Tell the staff.
+    Report(Reason),
+}
+
+impl Delivery {
+    /// The state after `event`, and what to do.
+    ///
+    /// An accepted record leaves the device only by [`Event::PurgeDue`] after the grace; nothing else deletes. A signed
+    /// receipt counts in every state, because it may overtake the front's own answer.
+    ///
+    /// # Errors
+    /// [`Refused`] when the event does not belong to the state; the state stays.
+    pub fn on(self, event: Event, now: Timestamp) -> Result<(Self, Vec<Effect>), Refused> {
+        match (self, event) {
+            (Self::Sealed | Self::Received, Event::SendStarted) => Ok((Self::Sending, vec![Effect::Send])),
+
+            (Self::Sending, Event::SendFailed | Event::Restarted) => Ok((Self::Sealed, vec![])),
+            (Self::Sending, Event::FrontReceived) => Ok((Self::Received, vec![])),
+            // Not the record's fault: it waits until the clinic knows the device again.
+            (Self::Sending, Event::FrontRefused(refusal @ Refusal::UnknownDevice)) => {
+                Ok((Self::Sealed, vec![Effect::Report(Reason::Front(refusal))]))
+            }
+            (Self::Sending, Event::FrontRefused(refusal)) => Ok(Self::quarantine(Reason::Front(refusal))),
+
+            (
+                Self::Sealed | Self::Sending | Self::Received | Self::Quarantined { .. },
+                Event::ReceiptVerified(Verdict::Accepted),
+            ) => Ok((Self::Accepted { at: now }, vec![])),
+            (Self::Sealed | Self::Sending | Self::Received, Event::ReceiptVerified(Verdict::Quarantined { reason })) => {
+                Ok(Self::quarantine(Reason::Desk(reason)))
+            }
+
+            (Self::Accepted { at }, Event::PurgeDue { grace }) => {
+                if at.checked_add(grace).is_ok_and(|due| now >= due) {
+                    Ok((Self::Purged, vec![Effect::Purge]))
+                } else {
+                    Ok((self, vec![]))
+                }
+            }
+            // The deletion may not have been reached before the program ended.
+            (Self::Purged, Event::Restarted) => Ok((self, vec![Effect::Purge])),
+
+            // The answer to a batch that a receipt overtook.
+            (
+                Self::Accepted { .. } | Self::Purged | Self::Quarantined { .. },
+                Event::SendFailed | Event::FrontReceived | Event::FrontRefused(_),
+            )
+            // A receipt fetched a second time.
+            | (Self::Accepted { .. } | Self::Purged, Event::ReceiptVerified(Verdict::Accepted))
+            | (Self::Quarantined { .. }, Event::ReceiptVerified(Verdict::Quarantined { .. }))
+            | (
+                Self::Sealed | Self::Received | Self::Accepted { .. } | Self::Quarantined { .. },
+                Event::Restarted,
+            ) => Ok((self, vec![])),
+
+            (Self::Sealed | Self::Received, Event::SendFailed | Event::FrontReceived | Event::FrontRefused(_))
+            | (Self::Sending | Self::Accepted { .. } | Self::Purged | Self::Quarantined { .. }, Event::SendStarted)
+            | (Self::Accepted { .. } | Self::Purged, Event::ReceiptVerified(Verdict::Quarantined { .. }))
+            | (
+                Self::Sealed | Self::Sending | Self::Received | Self::Purged | Self::Quarantined { .. },
+                Event::PurgeDue { .. },
+            ) => Err(Refused),
+        }
+    }
+
+    fn quarantine(reason: Reason) -> (Self, Vec<Effect>) {
+        (Self::Quarantined { reason }, vec![Effect::Report(reason)])
+    }
+}

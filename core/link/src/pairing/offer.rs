@@ -1,0 +1,129 @@
+use std::fmt;
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde::{Deserialize, Serialize};
+use tazune_model::{Sha256, TextError, Timestamp};
+
+use super::PairingError;
+use crate::{V1, keys::SealingKey};
+
+const PREFIX: &str = "TZ1:";
+
+/// Longest text of an offer; far more than a QR code that a tablet reads at ease.
+const MAX_TEXT_BYTES: usize = 2048;
+
+/// Most front addresses in one offer.
+const MAX_FRONTS: usize = 8;
+
+/// Name of one pairing session: 32 lower-case hexadecimal characters.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct SessionId(String);
+
+impl SessionId {
+    /// Makes a name from 16 random bytes.
+    #[must_use]
+    pub fn make(random: &[u8; 16]) -> Self {
+        Self(format!("{:032x}", u128::from_be_bytes(*random)))
+    }
+
+    /// The name as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SessionId({self})")
+    }
+}
+
+impl TryFrom<String> for SessionId {
+    type Error = TextError;
+
+    fn try_from(text: String) -> Result<Self, TextError> {
+        if text.len() != 32 {
+            return Err(TextError::Length { what: "session id" });
+        }
+        if !text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
+            return Err(TextError::Alphabet { what: "session id" });
+        }
+        Ok(Self(text))
+    }
+}
+
+impl From<SessionId> for String {
+    fn from(session: SessionId) -> Self {
+        session.0
+    }
+}
+
+/// What the QR code on the console says: where the front is, how to know it, and the key to answer under.
+///
+/// As text `TZ1:` and base64url (no padding) of its JSON. Whoever sees it may answer; the six digits decide.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PairingOffer {
+    /// Version of the offer and of all that follows from it.
+    pub version: V1,
+    /// Addresses of the front, best first: `https://` host, and port unless 443; 1 to 8.
+    pub fronts: Vec<String>,
+    /// SHA-256 of the SubjectPublicKeyInfo of the front's TLS key.
+    pub spki_sha256: Sha256,
+    /// The session.
+    pub session: SessionId,
+    /// The session's own key, made for this offer and forgotten with it.
+    pub session_key: SealingKey,
+    /// Until when the offer may be answered, on the desk's clock.
+    pub expires_at: Timestamp,
+}
+
+impl PairingOffer {
+    /// The text for the QR code.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        let json = serde_json::to_vec(self).expect("an offer is plain fields");
+        format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(json))
+    }
+
+    /// Reads a scanned text, exactly as scanned.
+    ///
+    /// # Errors
+    /// [`PairingError::QrInvalid`] when it is no offer, or one of its addresses is more than `https://`, host and port.
+    pub fn parse(text: &str) -> Result<Self, PairingError> {
+        if text.len() > MAX_TEXT_BYTES {
+            return Err(PairingError::QrInvalid);
+        }
+        let encoded = text.strip_prefix(PREFIX).ok_or(PairingError::QrInvalid)?;
+        let json = URL_SAFE_NO_PAD.decode(encoded).map_err(|_| PairingError::QrInvalid)?;
+        let offer: Self = serde_json::from_slice(&json).map_err(|_| PairingError::QrInvalid)?;
+        let has_good_fronts =
+            (1..=MAX_FRONTS).contains(&offer.fronts.len()) && offer.fronts.iter().all(|front| is_front(front));
+        if has_good_fronts { Ok(offer) } else { Err(PairingError::QrInvalid) }
+    }
+}
+
+/// Whether a text is `https://`, a host name, IPv4 or bracketed IPv6 address, and perhaps a port: no user, path or query.
+fn is_front(text: &str) -> bool {
+    let Some(authority) = text.strip_prefix("https://") else { return false };
+    let (host, port) = match authority.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
+        _ => (authority, None),
+    };
+    let is_port = port.is_none_or(|port| port.bytes().all(|b| b.is_ascii_digit()) && port.parse::<u16>().is_ok());
+    let is_host = match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
+        Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
+        None => {
+            (1..=253).contains(&host.len())
+                && host.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-'))
+        }
+    };
+    is_host && is_port
+}
