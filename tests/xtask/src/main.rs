@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 #[derive(Parser)]
-#[command(name = "cargo xtask", about = "Checks and measurements of this workspace")]
+#[command(bin_name = "cargo xtask", about = "Checks and measurements of this workspace")]
 struct Arguments {
     #[command(subcommand)]
     task: Task,

@@ -79,7 +79,7 @@ static SUITES: &[Suite] = &[
         name: "deny",
         covers: "licences, banned crates and sources of everything that is linked",
         tools: &[&tools::CARGO_DENY],
-        steps: &[Step::new("cargo", &["deny", "check", "bans", "licenses", "sources"])],
+        steps: &[Step::new("cargo", &["deny", "check", "--hide-inclusion-graph", "bans", "licenses", "sources"])],
         is_extra: false,
     },
     Suite {
@@ -103,7 +103,11 @@ static SUITES: &[Suite] = &[
         name: "e2e",
         covers: "device, front, desk and simulators as the programs they are",
         tools: &[],
-        steps: &[Step::new("cargo", &["test", "-p", "tazune-e2e", "--no-fail-fast"])],
+        steps: &[
+            // The tests start the programs, and cargo builds only the programs of the package under test by itself.
+            Step::new("cargo", &["build", "--bins", "-p", "tazune-hub", "-p", "tazune-reader", "-p", "tazune-sim"]),
+            Step::new("cargo", &["test", "-p", "tazune-e2e", "--no-fail-fast"]),
+        ],
         is_extra: false,
     },
     Suite {
