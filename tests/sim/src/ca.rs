@@ -98,7 +98,7 @@ impl CertificateSpec {
         Self {
             key: "card".into(),
             serial: 0x5A_17_01,
-            common_name: "SIM00001TAZUNE113101003A".into(),
+            common_name: "SIM00001TAZUNE13101003A".into(),
             not_before: instant(last_day.saturating_sub(5.years()).at(10, 12, 41, 0)),
             not_after: instant(last_day.at(23, 59, 59, 0)),
             size: Some(1590),

@@ -5,7 +5,11 @@
 
 mod ca;
 pub mod card;
+pub mod gateway;
 mod keys;
+pub mod population;
+pub mod vpcd;
+pub mod world;
 
 pub use ca::{CertificateSpec, Defect, TestCa};
 pub use keys::rsa_key;

@@ -59,20 +59,26 @@ pub struct CardSpec {
 }
 
 impl CardSpec {
-    /// A plastic card with PIN `1234`, three tries, and the certificate that `ca` issues.
+    /// A plastic card with these certificates (DER) and this key; PIN `1234`, three tries.
     #[must_use]
-    pub fn issued(ca: &TestCa, certificate: &CertificateSpec) -> Self {
+    pub fn plastic(certificate: Vec<u8>, ca_certificate: Vec<u8>, key: RsaPrivateKey) -> Self {
         Self {
             kind: CardKind::MyNumber,
-            certificate: Some(ca.issue(certificate)),
-            ca_certificate: ca.certificate().to_vec(),
-            key: crate::rsa_key(&certificate.key),
+            certificate: Some(certificate),
+            ca_certificate,
+            key,
             pin: "1234".into(),
             tries_left: 3,
             certificate_file_len: 2048,
             filler: 0xFF,
             takes_extended: true,
         }
+    }
+
+    /// A plastic card with the certificate that `ca` issues.
+    #[must_use]
+    pub fn issued(ca: &TestCa, certificate: &CertificateSpec) -> Self {
+        Self::plastic(ca.issue(certificate), ca.certificate().to_vec(), crate::rsa_key(&certificate.key))
     }
 }
 
