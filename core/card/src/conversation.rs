@@ -32,11 +32,24 @@ impl fmt::Debug for CardEvent<'_> {
 /// Whether the card still is where the conversation before this one left it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Continuity {
-    /// The card was just powered, perhaps another one: everything is selected and compared again.
+    /// The card was just powered, or its state is not known, or it may be another one: everything is selected and compared again.
     Fresh,
-    /// The link never broke, nobody else used it, and the conversation before this one ended on it with an outcome,
-    /// with [`CardError::WrongPin`] or with [`CardError::AskPinAgain`]: application and counter are known.
+    /// The link never broke, nobody else used it, and [`Continuity::after`] the conversation before says so: application
+    /// and counter are known.
     Same,
+}
+
+impl Continuity {
+    /// What the next conversation may rely on when this one ended so and the card stayed powered since.
+    ///
+    /// Never [`Continuity::Same`] after [`LeaveCard`], which leaves nothing to rely on.
+    #[must_use]
+    pub const fn after<T>(result: &Result<T, CardError>) -> Self {
+        match result {
+            Ok(_) | Err(CardError::WrongPin { .. } | CardError::AskPinAgain { .. }) => Self::Same,
+            Err(_) => Self::Fresh,
+        }
+    }
 }
 
 /// What to do next.

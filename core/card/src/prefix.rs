@@ -43,7 +43,11 @@ pub(crate) fn identity_bytes(first_bytes: &[u8]) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+    use tazune_model::Bytes;
+
     use super::*;
+    use crate::UserCertificate;
 
     /// Certificate of 1,590 bytes up to its issuer, which has `issuer` bytes.
     fn begin(issuer: u8) -> Vec<u8> {
@@ -87,5 +91,20 @@ mod tests {
             assert_eq!(identity_bytes(&bytes[..count]), None);
         }
         assert_eq!(identity_bytes(&begin(250)), Some(256));
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300), at in 0_usize..180) {
+            let mut begun = begin(150);
+            begun.splice(at.min(begun.len()).., bytes.iter().copied());
+            for bytes in [bytes, begun] {
+                prop_assert!(identity_bytes(&bytes).is_none_or(|count| count <= bytes.len().min(SHORT_LE_MAX)));
+                if let Ok(Some(total)) = announced_bytes(&bytes) {
+                    prop_assert!(total <= CERTIFICATE_MAX_BYTES);
+                }
+                prop_assert!(UserCertificate::try_from(Bytes::from(bytes)).is_err());
+            }
+        }
     }
 }

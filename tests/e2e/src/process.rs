@@ -1,0 +1,218 @@
+//! Runs the shipped programs as a person or a script does: arguments, lines in, lines out, signals.
+
+use std::{
+    io::{BufRead as _, BufReader, Read, Write as _},
+    path::PathBuf,
+    process::{Child, ChildStdin, Command, ExitStatus, Stdio},
+    sync::{
+        Arc, Mutex, PoisonError,
+        mpsc::{Receiver, RecvTimeoutError, channel},
+    },
+    thread,
+    time::Duration,
+};
+
+use serde_json::Value;
+
+/// Nothing that a test waits for takes this long on a slow machine.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// A program of the workspace that runs; dropping it kills it.
+pub struct Program {
+    name: String,
+    child: Child,
+    stdin: Option<ChildStdin>,
+    lines: Receiver<String>,
+    /// Everything it wrote, both streams, for messages and for the search for values that must not be there.
+    transcript: Arc<Mutex<String>>,
+}
+
+/// The folder of the workspace's programs: they are built beside the tests.
+///
+/// # Panics
+/// When they are not built; the message says how.
+#[must_use]
+pub fn programs() -> PathBuf {
+    let me = std::env::current_exe().expect("a running program has a path");
+    let is_there = |folder: &&std::path::Path| folder.join(file_name("tazune-hub")).exists();
+    let folder = me.ancestors().skip(1).take(2).find(is_there);
+    folder.expect("build the programs first: cargo build --bins").to_owned()
+}
+
+fn file_name(program: &str) -> String {
+    format!("{program}{}", std::env::consts::EXE_SUFFIX)
+}
+
+impl Program {
+    /// Starts `program` with these arguments.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    #[must_use]
+    pub fn start(program: &str, arguments: &[&str]) -> Self {
+        let mut child = Command::new(programs().join(file_name(program)))
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|error| panic!("{program} does not start: {error}"));
+        let transcript = Arc::<Mutex<String>>::default();
+        let (sender, lines) = channel();
+        let stdout = child.stdout.take().expect("it was asked for");
+        let stderr = child.stderr.take().expect("it was asked for");
+        read_lines(stdout, &transcript, move |line| drop(sender.send(line)));
+        read_lines(stderr, &transcript, drop);
+        let stdin = child.stdin.take();
+        Self { name: program.into(), child, stdin, lines, transcript }
+    }
+
+    /// Runs `program` to its end.
+    #[must_use]
+    pub fn run(program: &str, arguments: &[&str]) -> Finished {
+        let mut program = Self::start(program, arguments);
+        program.stdin = None;
+        program.finish()
+    }
+
+    /// The process id.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Writes a line to its standard input; a program that ended meanwhile does not hear it.
+    pub fn say(&mut self, line: &str) {
+        if let Some(stdin) = &mut self.stdin {
+            let _ = writeln!(stdin, "{line}").and_then(|()| stdin.flush());
+        }
+    }
+
+    /// The next line on its standard output that is JSON; `None` when it ended.
+    ///
+    /// # Panics
+    /// When nothing comes for too long.
+    pub fn next_json(&mut self) -> Option<Value> {
+        loop {
+            match self.lines.recv_timeout(PATIENCE) {
+                Ok(line) => {
+                    if let Ok(value) = serde_json::from_str::<Value>(&line)
+                        && value.is_object()
+                    {
+                        return Some(value);
+                    }
+                }
+                Err(RecvTimeoutError::Disconnected) => return None,
+                Err(RecvTimeoutError::Timeout) => panic!("{} says nothing more:\n{}", self.name, self.transcript()),
+            }
+        }
+    }
+
+    /// The value under `key` of the next line that has it.
+    ///
+    /// # Panics
+    /// When the program ends without it.
+    pub fn expect(&mut self, key: &str) -> Value {
+        loop {
+            let Some(mut value) = self.next_json() else {
+                panic!("{} ended without {key}:\n{}", self.name, self.transcript());
+            };
+            if let Some(found) = value.get_mut(key) {
+                return found.take();
+            }
+        }
+    }
+
+    /// Everything it wrote so far.
+    #[must_use]
+    pub fn transcript(&self) -> String {
+        self.transcript.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Waits for its end.
+    ///
+    /// # Panics
+    /// When it does not end.
+    #[must_use]
+    pub fn finish(mut self) -> Finished {
+        while self.next_line().is_some() {}
+        let status = self.child.wait().expect("a child can be waited for");
+        Finished { status, transcript: self.transcript() }
+    }
+
+    /// SIGKILL: the program learns nothing of it.
+    pub fn kill(mut self) -> String {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        self.transcript()
+    }
+
+    /// SIGTERM, and waits for its end.
+    ///
+    /// # Panics
+    /// When it does not end.
+    #[cfg(unix)]
+    #[must_use]
+    pub fn terminate(self) -> Finished {
+        let id = self.id().to_string();
+        let asked = Command::new("kill").args(["-TERM", &id]).status().expect("kill is there");
+        assert!(asked.success(), "kill -TERM {id}");
+        self.finish()
+    }
+
+    fn next_line(&mut self) -> Option<String> {
+        match self.lines.recv_timeout(PATIENCE) {
+            Ok(line) => Some(line),
+            Err(RecvTimeoutError::Disconnected) => None,
+            Err(RecvTimeoutError::Timeout) => panic!("{} does not end:\n{}", self.name, self.transcript()),
+        }
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// How a program ended.
+#[derive(Debug)]
+pub struct Finished {
+    /// Its exit status.
+    pub status: ExitStatus,
+    /// Everything it wrote.
+    pub transcript: String,
+}
+
+impl Finished {
+    /// The exit code; -1 when a signal ended it.
+    #[must_use]
+    pub fn code(&self) -> i32 {
+        self.status.code().unwrap_or(-1)
+    }
+
+    /// The transcript, after checking that it ended well.
+    ///
+    /// # Panics
+    /// When it did not.
+    #[must_use]
+    pub fn success(self) -> String {
+        assert!(self.status.success(), "ended with {}:\n{}", self.status, self.transcript);
+        self.transcript
+    }
+}
+
+fn read_lines(stream: impl Read + Send + 'static, transcript: &Arc<Mutex<String>>, mut each: impl FnMut(String) + Send + 'static) {
+    let transcript = transcript.clone();
+    thread::spawn(move || {
+        for line in BufReader::new(stream).lines().map_while(Result::ok) {
+            let mut transcript = transcript.lock().unwrap_or_else(PoisonError::into_inner);
+            transcript.push_str(&line);
+            transcript.push('\n');
+            drop(transcript);
+            each(line);
+        }
+    });
+}

@@ -1,0 +1,10 @@
+//! The plastic card: the conversations of `core/card` against the virtual card, which shares no code with them.
+
+mod cancel;
+mod certificates;
+mod counts;
+mod loss;
+mod pin;
+mod random;
+mod rig;
+mod swap;
