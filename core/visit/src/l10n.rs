@@ -60,12 +60,30 @@ impl Texts {
     /// A day with its weekday, for example `2026年11月21日(土)`.
     #[must_use]
     pub fn date(&self, day: Date) -> String {
-        let weekday = day.strftime("%a").to_string();
-        let (year, month, day) = (day.year().to_string(), day.month().to_string(), day.day().to_string());
-        self.text("date", &[("year", &year), ("month", &month), ("day", &day), ("weekday", &weekday)])
+        self.day("date", day)
     }
 
-    /// The time of day in Japan, for example `9:05`.
+    /// A birth date, without the weekday that nobody knows: `1941年5月5日`.
+    #[must_use]
+    pub fn birth_date(&self, day: Date) -> String {
+        self.day("birth-date", day)
+    }
+
+    fn day(&self, key: &str, day: Date) -> String {
+        let part = |format| day.strftime(format).to_string();
+        let (year, month, day_of_month) = (part("%-Y"), part("%-m"), part("%-d"));
+        let (month_name, weekday) = (part("%B"), part("%a"));
+        let args = [
+            ("year", &year),
+            ("month", &month),
+            ("day", &day_of_month),
+            ("month-name", &month_name),
+            ("weekday", &weekday),
+        ];
+        self.text(key, &args.map(|(name, value)| (name, value.as_str())))
+    }
+
+    /// The time of day in Japan, for example `09:05`.
     #[must_use]
     pub fn time(&self, at: Timestamp) -> String {
         let digits = tazune_model::japan_timestamp_digits(at);
