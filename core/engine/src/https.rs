@@ -1,0 +1,180 @@
+use std::{sync::Arc, time::Duration};
+
+use reqwest::{Client, Response, redirect};
+use ring::digest;
+use rustls::{
+    ClientConfig, DigitallySignedStruct, RootCertStore, SignatureAlgorithm, SignatureScheme,
+    client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+    crypto::{CryptoProvider, ring as provider, verify_tls13_signature},
+    pki_types::{CertificateDer, ServerName, UnixTime},
+    server::ParsedCertificate,
+    sign::{CertifiedKey, Signer, SigningKey, SingleCertAndKey},
+    version::TLS13,
+};
+use tazune_model::{Bytes, Sha256};
+
+use crate::keys::Keys;
+
+/// How long the making of a connection may take, one address.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A client certificate chain, the device's own first, whose key stays in the key store.
+#[derive(Clone)]
+pub(crate) struct Identity {
+    pub(crate) certificates: Vec<Bytes>,
+    pub(crate) keys: Keys,
+}
+
+/// TLS 1.3 with the one server whose public key (SPKI, DER) has this digest; the certificate's names and dates do not count.
+pub(crate) fn pinned(pin: Sha256, identity: Option<Identity>) -> ClientConfig {
+    let provider = Arc::new(provider::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider.clone())
+        .with_protocol_versions(&[&TLS13])
+        .expect("the provider knows TLS 1.3")
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(SpkiPin { pin, provider }));
+    with_identity(builder, identity)
+}
+
+/// TLS 1.3 with a server whose chain ends in one of these certificates (DER); one that cannot be read is left out.
+pub(crate) fn trusting(anchors: &[Bytes], identity: Option<Identity>) -> ClientConfig {
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(anchors.iter().map(der));
+    let builder = ClientConfig::builder_with_provider(Arc::new(provider::default_provider()))
+        .with_protocol_versions(&[&TLS13])
+        .expect("the provider knows TLS 1.3")
+        .with_root_certificates(roots);
+    with_identity(builder, identity)
+}
+
+/// An HTTPS client of our own settings only: no proxy of the environment, no redirect.
+pub(crate) fn client(config: ClientConfig) -> Client {
+    Client::builder()
+        .tls_backend_preconfigured(config)
+        .https_only(true)
+        .no_proxy()
+        .redirect(redirect::Policy::none())
+        .connect_timeout(CONNECT_TIMEOUT)
+        .build()
+        .expect("the TLS settings are of the version that the client uses")
+}
+
+/// Why an answer's body is not here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum BodyError {
+    /// The connection ended before the body did.
+    Interrupted,
+    /// More bytes than allowed.
+    TooLarge,
+}
+
+/// Reads an answer's body, but not more than `limit_bytes`.
+pub(crate) async fn read_body(mut response: Response, limit_bytes: usize) -> Result<Vec<u8>, BodyError> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(|_| BodyError::Interrupted)? {
+        if body.len() + chunk.len() > limit_bytes {
+            return Err(BodyError::TooLarge);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+fn with_identity(
+    builder: rustls::ConfigBuilder<ClientConfig, rustls::client::WantsClientCert>,
+    identity: Option<Identity>,
+) -> ClientConfig {
+    let mut config = match identity {
+        None => builder.with_no_client_auth(),
+        Some(identity) => {
+            let chain = identity.certificates.iter().map(der).collect();
+            let key = CertifiedKey::new(chain, Arc::new(PortKey(identity.keys)));
+            builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(key)))
+        }
+    };
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    config
+}
+
+fn der(bytes: &Bytes) -> CertificateDer<'static> {
+    CertificateDer::from(bytes.as_slice().to_vec())
+}
+
+/// The transport key as TLS sees it: every signature is asked of the key store.
+#[derive(Clone)]
+struct PortKey(Keys);
+
+impl std::fmt::Debug for PortKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("PortKey")
+    }
+}
+
+impl SigningKey for PortKey {
+    fn choose_scheme(&self, offered: &[SignatureScheme]) -> Option<Box<dyn Signer>> {
+        offered.contains(&SignatureScheme::ECDSA_NISTP256_SHA256).then(|| Box::new(self.clone()) as _)
+    }
+
+    fn algorithm(&self) -> SignatureAlgorithm {
+        SignatureAlgorithm::ECDSA
+    }
+}
+
+impl Signer for PortKey {
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, rustls::Error> {
+        self.0.sign(message).map_err(|error| rustls::Error::Other(rustls::OtherError(Arc::new(error))))
+    }
+
+    fn scheme(&self) -> SignatureScheme {
+        SignatureScheme::ECDSA_NISTP256_SHA256
+    }
+}
+
+/// Accepts one public key, learned from the pairing code, in whatever certificate it comes; the only verifier of our own.
+///
+/// The handshake's signature is still checked with that key, so a copied certificate is of no use.
+#[derive(Debug)]
+struct SpkiPin {
+    pin: Sha256,
+    provider: Arc<CryptoProvider>,
+}
+
+impl ServerCertVerifier for SpkiPin {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        let spki = ParsedCertificate::try_from(end_entity)?.subject_public_key_info();
+        if digest::digest(&digest::SHA256, &spki).as_ref() == self.pin.0 {
+            Ok(ServerCertVerified::assertion())
+        } else {
+            Err(rustls::CertificateError::ApplicationVerificationFailure.into())
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _message: &[u8],
+        _certificate: &CertificateDer<'_>,
+        _signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Err(rustls::Error::General("TLS 1.2 is not offered".into()))
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(message, certificate, signature, &self.provider.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}

@@ -1,0 +1,87 @@
+mod file;
+mod memory;
+mod software;
+
+use std::sync::Arc;
+
+use tazune_link::keys::VerifyingKey;
+use tazune_model::{FailureCode, StoreFault};
+use zeroize::Zeroizing;
+
+pub use file::{FileKeyStore, InsecureFileKeys};
+pub use memory::MemoryKeyStore;
+
+/// The device's two keys: *transport* (P-256, signs) and *staff* (wraps 32-byte keys). Nothing else crosses this port.
+///
+/// Calls may block for as long as a hardware key takes, some 100 ms; none of them waits for a person.
+pub trait KeyStore: Send + Sync {
+    /// Makes the keys that are not there yet; those that are stay as they are.
+    ///
+    /// # Errors
+    /// [`KeyStoreError`] when the store is locked or cannot be written.
+    fn make_keys(&self) -> Result<(), KeyStoreError>;
+
+    /// The public half of the transport key.
+    ///
+    /// # Errors
+    /// [`KeyStoreError`] when the store is locked or holds no key.
+    fn transport_public(&self) -> Result<VerifyingKey, KeyStoreError>;
+
+    /// Signs with the transport key: ECDSA P-256 with SHA-256, ASN.1 DER.
+    ///
+    /// It signs what it is given; TLS and the labels of [`tazune_link::keys::Label`] keep the uses apart.
+    ///
+    /// # Errors
+    /// [`KeyStoreError`] when the store is locked or holds no key.
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, KeyStoreError>;
+
+    /// Encrypts a 32-byte key with the staff key, authenticated.
+    ///
+    /// # Errors
+    /// [`KeyStoreError`] when the store is locked or holds no key.
+    fn wrap_key(&self, key: &[u8; 32]) -> Result<Vec<u8>, KeyStoreError>;
+
+    /// Decrypts what [`wrap_key`](Self::wrap_key) made.
+    ///
+    /// # Errors
+    /// [`KeyStoreError::Missing`] also when it was wrapped by another staff key.
+    fn unwrap_key(&self, wrapped: &[u8]) -> Result<Zeroizing<[u8; 32]>, KeyStoreError>;
+
+    /// Whether the keys lie in plain files, which every status line then says.
+    fn is_insecure(&self) -> bool {
+        false
+    }
+}
+
+/// A key store as it is handed around.
+pub(crate) type Keys = Arc<dyn KeyStore>;
+
+/// Why a key could not be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum KeyStoreError {
+    /// The keys are there but may not be used now.
+    #[error("the key store is locked")]
+    Locked,
+    /// Plain key files were not asked for by name.
+    #[error("keys in plain files are refused unless asked for by name")]
+    InsecureRefused,
+    /// No key of this device, a damaged one, or not the one that wrapped the data.
+    #[error("the key is missing or damaged")]
+    Missing,
+    /// The keys could not be written or read.
+    #[error("the key store could not be used: {0}")]
+    Storage(StoreFault),
+}
+
+impl KeyStoreError {
+    /// The failure a person meets.
+    #[must_use]
+    pub const fn failure_code(self) -> FailureCode {
+        match self {
+            Self::Locked => FailureCode::KeyStoreLocked,
+            Self::InsecureRefused => FailureCode::InsecureKeysRefused,
+            Self::Missing => FailureCode::KeyMissing,
+            Self::Storage(fault) => fault.failure_code(),
+        }
+    }
+}

@@ -1,0 +1,210 @@
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, ErrorKind, Write},
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use tazune_link::keys::VerifyingKey;
+use tazune_model::StoreFault;
+use zeroize::Zeroizing;
+
+use super::{
+    KeyStore, KeyStoreError,
+    software::{self, SoftwareKeys},
+};
+
+/// Whether the person asked, by name, for keys in plain files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InsecureFileKeys {
+    /// Not asked for: [`FileKeyStore::open`] fails.
+    Refused,
+    /// Asked for, on the command line by `--insecure-file-keys`.
+    Allowed,
+}
+
+/// Keys in two plain files that only their owner may read: `transport.key` (PKCS#8) and `staff.key` (32 bytes).
+///
+/// Whoever can read the owner's files can use them, so this is for development and demonstrations.
+#[derive(Debug)]
+pub struct FileKeyStore {
+    folder: PathBuf,
+    loaded: Mutex<Option<Arc<SoftwareKeys>>>,
+}
+
+impl FileKeyStore {
+    /// A key store in `folder`; nothing is read or written yet.
+    ///
+    /// # Errors
+    /// [`KeyStoreError::InsecureRefused`] unless plain files were asked for.
+    pub fn open(folder: &Path, insecure: InsecureFileKeys) -> Result<Self, KeyStoreError> {
+        if insecure == InsecureFileKeys::Refused {
+            return Err(KeyStoreError::InsecureRefused);
+        }
+        Ok(Self { folder: folder.to_path_buf(), loaded: Mutex::new(None) })
+    }
+
+    fn keys(&self) -> Result<Arc<SoftwareKeys>, KeyStoreError> {
+        let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(keys) = &*loaded {
+            return Ok(keys.clone());
+        }
+        let transport = read(&self.transport_path())?;
+        let staff = read(&self.staff_path())?;
+        let keys = Arc::new(SoftwareKeys::from_bytes(&transport, &staff)?);
+        *loaded = Some(keys.clone());
+        Ok(keys)
+    }
+
+    fn transport_path(&self) -> PathBuf {
+        self.folder.join("transport.key")
+    }
+
+    fn staff_path(&self) -> PathBuf {
+        self.folder.join("staff.key")
+    }
+}
+
+impl KeyStore for FileKeyStore {
+    fn make_keys(&self) -> Result<(), KeyStoreError> {
+        create_private_folder(&self.folder).map_err(|error| storage(&error))?;
+        if !self.transport_path().exists() {
+            write_private_file(&self.transport_path(), &software::make_transport()).map_err(|error| storage(&error))?;
+        }
+        if !self.staff_path().exists() {
+            write_private_file(&self.staff_path(), &*software::make_staff()).map_err(|error| storage(&error))?;
+        }
+        self.keys().map(|_| ())
+    }
+
+    fn transport_public(&self) -> Result<VerifyingKey, KeyStoreError> {
+        self.keys()?.transport_public()
+    }
+
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, KeyStoreError> {
+        Ok(self.keys()?.sign(message))
+    }
+
+    fn wrap_key(&self, key: &[u8; 32]) -> Result<Vec<u8>, KeyStoreError> {
+        Ok(self.keys()?.wrap_key(key))
+    }
+
+    fn unwrap_key(&self, wrapped: &[u8]) -> Result<Zeroizing<[u8; 32]>, KeyStoreError> {
+        self.keys()?.unwrap_key(wrapped)
+    }
+
+    fn is_insecure(&self) -> bool {
+        true
+    }
+}
+
+/// Creates a folder, and its parents, that only the owner may enter.
+pub(crate) fn create_private_folder(folder: &Path) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder)
+}
+
+/// Writes a file that only the owner may read, whole or not at all: temporary name, sync, rename, sync of the folder.
+fn write_private_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let temporary = path.with_extension("tmp");
+    // A left-over of a killed run may have been written with anybody's mode: it is made anew.
+    match fs::remove_file(&temporary) {
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(&temporary)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    drop(file);
+    fs::rename(&temporary, path)?;
+    if cfg!(unix)
+        && let Some(folder) = path.parent()
+    {
+        File::open(folder)?.sync_all()?;
+    }
+    Ok(())
+}
+
+fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, KeyStoreError> {
+    fs::read(path).map(Zeroizing::new).map_err(|error| match error.kind() {
+        ErrorKind::NotFound => KeyStoreError::Missing,
+        ErrorKind::PermissionDenied => KeyStoreError::Locked,
+        _ => storage(&error),
+    })
+}
+
+fn storage(error: &io::Error) -> KeyStoreError {
+    KeyStoreError::Storage(match error.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => StoreFault::DiskFull,
+        _ => StoreFault::Failed,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn store(folder: &Path) -> FileKeyStore {
+        FileKeyStore::open(folder, InsecureFileKeys::Allowed).unwrap()
+    }
+
+    #[test]
+    fn plain_files_are_refused_unless_asked_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let refused = FileKeyStore::open(folder.path(), InsecureFileKeys::Refused).unwrap_err();
+        assert_eq!(refused, KeyStoreError::InsecureRefused);
+        assert!(store(folder.path()).is_insecure());
+    }
+
+    #[test]
+    fn keys_survive_a_restart_and_are_never_made_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = store(folder.path());
+        first.make_keys().unwrap();
+        let (public, wrapped) = (first.transport_public().unwrap(), first.wrap_key(&[7; 32]).unwrap());
+        let second = store(folder.path());
+        second.make_keys().unwrap();
+        assert_eq!(second.transport_public().unwrap(), public);
+        assert_eq!(*second.unwrap_key(&wrapped).unwrap(), [7; 32]);
+    }
+
+    #[test]
+    fn missing_or_damaged_keys_are_named() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(store(folder.path()).transport_public().unwrap_err(), KeyStoreError::Missing);
+        store(folder.path()).make_keys().unwrap();
+        for name in ["transport.key", "staff.key"] {
+            let path = folder.path().join(name);
+            let kept = fs::read(&path).unwrap();
+            fs::write(&path, &kept[..kept.len() - 1]).unwrap();
+            assert_eq!(store(folder.path()).sign(b"x").unwrap_err(), KeyStoreError::Missing, "{name}");
+            fs::remove_file(&path).unwrap();
+            assert_eq!(store(folder.path()).sign(b"x").unwrap_err(), KeyStoreError::Missing, "{name}");
+            fs::write(&path, kept).unwrap();
+        }
+        store(folder.path()).sign(b"x").unwrap();
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn only_the_owner_can_read_them() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let inner = folder.path().join("device");
+        fs::create_dir(&inner).unwrap();
+        fs::write(inner.join("staff.tmp"), b"left over").unwrap();
+        store(&inner).make_keys().unwrap();
+        for name in ["transport.key", "staff.key"] {
+            let mode = fs::metadata(inner.join(name)).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o600, "{name}");
+        }
+        assert!(!inner.join("staff.tmp").exists());
+    }
+}

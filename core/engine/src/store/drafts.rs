@@ -1,0 +1,230 @@
+use std::fmt;
+
+use rand::{Rng, RngExt};
+use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use rusqlite::{OptionalExtension, params};
+use tazune_model::{Bytes, StoreFault, Timestamp};
+use zeroize::Zeroizing;
+
+use super::{
+    Database, StoreError,
+    database::{SqlFault, read_meta, write_meta},
+};
+use crate::clock::Generator;
+
+/// The only kind of draft there is: a visit that is not sealed yet.
+const VISIT: &str = "visit";
+
+/// Name in `meta` of the drafts' key, wrapped by the staff key.
+const DATA_KEY: &str = "data_key";
+
+/// Identity of a draft (下書き) on this device: 32 random hexadecimal characters.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DraftId(String);
+
+impl DraftId {
+    /// Makes an id.
+    pub(crate) fn make(generator: &mut Generator) -> Self {
+        Self(format!("{:032x}", generator.random::<u128>()))
+    }
+}
+
+impl fmt::Display for DraftId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Database {
+    /// Encrypts and saves a draft, in place of what was saved under this id.
+    pub(crate) fn save_draft(&mut self, id: &DraftId, plain: &[u8], now: Timestamp) -> Result<(), StoreError> {
+        let key = self.data_key()?;
+        let mut nonce = [0; NONCE_LEN];
+        crate::clock::system_generator().fill_bytes(&mut nonce);
+        let mut sealed = plain.to_vec();
+        key.seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), associated_data(id, VISIT), &mut sealed)
+            .map_err(|_| StoreFault::Failed)?;
+        self.transaction(|transaction| {
+            transaction.execute(
+                "INSERT OR REPLACE INTO drafts (id, kind, saved_at, nonce, sealed) VALUES (?1, ?2, ?3, ?4, ?5)",
+                params![id.0, VISIT, now.to_string(), nonce, sealed],
+            )?;
+            Ok(())
+        })?;
+        Ok(())
+    }
+
+    /// Decrypts a draft.
+    ///
+    /// A row that was altered, or moved to another id or kind, is [`StoreFault::Damaged`].
+    pub(crate) fn load_draft(&mut self, id: &DraftId) -> Result<Option<Zeroizing<Vec<u8>>>, StoreError> {
+        let row = self.transaction(|transaction| {
+            let row = transaction
+                .query_row("SELECT kind, nonce, sealed FROM drafts WHERE id = ?1", params![id.0], |row| {
+                    Ok((row.get::<_, String>(0)?, row.get::<_, [u8; NONCE_LEN]>(1)?, row.get::<_, Vec<u8>>(2)?))
+                })
+                .optional()?;
+            Ok(row)
+        })?;
+        let Some((kind, nonce, sealed)) = row else { return Ok(None) };
+        let key = self.data_key()?;
+        let mut opened = Zeroizing::new(sealed);
+        let length = key
+            .open_in_place(Nonce::assume_unique_for_key(nonce), associated_data(id, &kind), &mut opened)
+            .map(|plain| plain.len());
+        let length = self.reported(length.map_err(|_| SqlFault(StoreFault::Damaged)))?;
+        opened.truncate(length);
+        Ok(Some(opened))
+    }
+
+    /// The saved drafts, oldest change first, with the instant of their last change.
+    pub(crate) fn drafts(&mut self) -> Result<Vec<(DraftId, Timestamp)>, StoreFault> {
+        self.transaction(|transaction| {
+            let mut statement = transaction.prepare("SELECT id, saved_at FROM drafts")?;
+            let rows = statement.query_map([], |row| Ok((DraftId(row.get(0)?), row.get::<_, String>(1)?)))?;
+            let mut drafts = Vec::new();
+            for row in rows {
+                let (id, saved_at) = row?;
+                drafts.push((id, saved_at.parse().map_err(|_| SqlFault(StoreFault::Damaged))?));
+            }
+            drafts.sort_by_key(|(_, saved_at)| *saved_at);
+            Ok(drafts)
+        })
+    }
+
+    /// Deletes a draft, if it is there.
+    pub(crate) fn delete_draft(&mut self, id: &DraftId) -> Result<(), StoreFault> {
+        self.transaction(|transaction| delete_draft(transaction, id))
+    }
+
+    /// The key of the drafts, made at first use; unwrapped each time, because the staff key may be locked meanwhile.
+    fn data_key(&mut self) -> Result<LessSafeKey, StoreError> {
+        let stored = self.transaction(|transaction| read_meta::<Bytes>(transaction, DATA_KEY))?;
+        let wrapped = match stored {
+            Some(wrapped) => wrapped,
+            None => self.make_data_key()?,
+        };
+        let key = self.keys.unwrap_key(wrapped.as_slice())?;
+        Ok(LessSafeKey::new(UnboundKey::new(&AES_256_GCM, &*key).expect("the key has 32 bytes")))
+    }
+
+    fn make_data_key(&mut self) -> Result<Bytes, StoreError> {
+        let mut key = Zeroizing::new([0; 32]);
+        crate::clock::system_generator().fill_bytes(&mut *key);
+        let wrapped = Bytes(self.keys.wrap_key(&key)?);
+        let kept = self.transaction(|transaction| {
+            // Another process may have made one meanwhile: the first stays.
+            if let Some(first) = read_meta(transaction, DATA_KEY)? {
+                return Ok(first);
+            }
+            write_meta(transaction, DATA_KEY, &wrapped)?;
+            Ok(wrapped)
+        })?;
+        Ok(kept)
+    }
+}
+
+pub(super) fn delete_draft(connection: &rusqlite::Connection, id: &DraftId) -> Result<(), SqlFault> {
+    connection.execute("DELETE FROM drafts WHERE id = ?1", params![id.0])?;
+    Ok(())
+}
+
+/// Ties a row's content to its place; id and kind contain no zero byte, so two places never give the same bytes.
+fn associated_data(id: &DraftId, kind: &str) -> Aad<Vec<u8>> {
+    Aad::from([b"tazune draft v1", id.0.as_bytes(), kind.as_bytes()].join(&0))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, sync::Arc};
+
+    use super::{super::database::tests::keys, *};
+    use crate::keys::{KeyStore, KeyStoreError, MemoryKeyStore};
+
+    const MARKED: &[u8] = b"MARKED-VALUE of a patient";
+
+    fn now() -> Timestamp {
+        "2026-11-21T01:00:00Z".parse().unwrap()
+    }
+
+    fn id(number: u128) -> DraftId {
+        DraftId(format!("{number:032x}"))
+    }
+
+    #[test]
+    fn a_draft_is_replaced_listed_and_deleted() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("device.db");
+        let keys = keys();
+        let mut database = Database::open(&path, keys.clone()).unwrap();
+        database.save_draft(&id(1), b"first", now()).unwrap();
+        database.save_draft(&id(1), b"second", now()).unwrap();
+        drop(database);
+        let mut database = Database::open(&path, keys).unwrap();
+        assert_eq!(**database.load_draft(&id(1)).unwrap().unwrap(), *b"second");
+        assert_eq!(database.drafts().unwrap(), [(id(1), now())]);
+        database.delete_draft(&id(1)).unwrap();
+        assert!(database.load_draft(&id(1)).unwrap().is_none());
+    }
+
+    #[test]
+    fn no_draft_lies_in_clear_on_the_disk() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut database = Database::open(&folder.path().join("device.db"), keys()).unwrap();
+        database.save_draft(&id(1), MARKED, now()).unwrap();
+        for entry in fs::read_dir(folder.path()).unwrap() {
+            let bytes = fs::read(entry.unwrap().path()).unwrap();
+            assert!(!bytes.windows(12).any(|window| window == &MARKED[..12]));
+        }
+    }
+
+    #[test]
+    fn rows_swapped_moved_or_altered_are_refused() {
+        let tampers = [
+            "UPDATE drafts SET kind = 'round' WHERE id LIKE '%1'",
+            "UPDATE drafts SET sealed = (SELECT sealed FROM drafts WHERE id LIKE '%2'),
+                               nonce = (SELECT nonce FROM drafts WHERE id LIKE '%2') WHERE id LIKE '%1'",
+            "UPDATE drafts SET nonce = zeroblob(12) WHERE id LIKE '%1'",
+            "UPDATE drafts SET nonce = zeroblob(11) WHERE id LIKE '%1'",
+            "UPDATE drafts SET sealed = zeroblob(3) WHERE id LIKE '%1'",
+        ];
+        for tamper in tampers {
+            let folder = tempfile::tempdir().unwrap();
+            let mut database = Database::open(&folder.path().join("device.db"), keys()).unwrap();
+            database.save_draft(&id(1), b"first", now()).unwrap();
+            database.save_draft(&id(2), b"other", now()).unwrap();
+            database.connection.execute(tamper, []).unwrap();
+            assert_eq!(database.load_draft(&id(1)).unwrap_err(), StoreError::Fault(StoreFault::Damaged), "{tamper}");
+            assert_eq!(**database.load_draft(&id(2)).unwrap().unwrap(), *b"other");
+        }
+    }
+
+    #[test]
+    fn drafts_open_only_with_their_staff_key_and_only_while_it_is_unlocked() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("device.db");
+        let own = Arc::new(MemoryKeyStore::new());
+        own.make_keys().unwrap();
+        let mut database = Database::open(&path, own.clone()).unwrap();
+        database.save_draft(&id(1), b"first", now()).unwrap();
+        own.set_locked(true);
+        assert_eq!(database.load_draft(&id(1)).unwrap_err(), StoreError::Keys(KeyStoreError::Locked));
+        assert_eq!(database.save_draft(&id(2), b"x", now()).unwrap_err(), StoreError::Keys(KeyStoreError::Locked));
+        own.set_locked(false);
+        assert!(database.load_draft(&id(1)).unwrap().is_some());
+        let mut stolen = Database::open(&path, keys()).unwrap();
+        assert_eq!(stolen.load_draft(&id(1)).unwrap_err(), StoreError::Keys(KeyStoreError::Missing));
+    }
+
+    #[test]
+    fn the_same_content_never_gives_the_same_row() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut database = Database::open(&folder.path().join("device.db"), keys()).unwrap();
+        let mut seen = std::collections::BTreeSet::new();
+        for _ in 0..20 {
+            database.save_draft(&id(1), b"same", now()).unwrap();
+            let sealed: Vec<u8> = database.connection.query_row("SELECT sealed FROM drafts", [], |r| r.get(0)).unwrap();
+            assert!(seen.insert(sealed));
+        }
+    }
+}
