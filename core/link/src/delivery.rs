@@ -159,3 +159,140 @@ impl Delivery {
         (Self::Quarantined { reason }, vec![Effect::Report(reason)])
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_second(seconds).unwrap()
+    }
+
+    /// One or more values of every state; the match fails to compile when a state is added and not listed.
+    fn states() -> Vec<Delivery> {
+        let listed = |state: Delivery| match state {
+            Delivery::Sealed
+            | Delivery::Sending
+            | Delivery::Received
+            | Delivery::Accepted { .. }
+            | Delivery::Purged
+            | Delivery::Quarantined { .. } => state,
+        };
+        [
+            Delivery::Sealed,
+            Delivery::Sending,
+            Delivery::Received,
+            Delivery::Accepted { at: at(0) },
+            Delivery::Purged,
+            Delivery::Quarantined { reason: Reason::Front(Refusal::Replayed) },
+            Delivery::Quarantined { reason: Reason::Desk(QuarantineReason::WrongKey) },
+        ]
+        .map(listed)
+        .into()
+    }
+
+    fn events() -> Vec<Event> {
+        let mut events = vec![
+            Event::SendStarted,
+            Event::SendFailed,
+            Event::FrontReceived,
+            Event::ReceiptVerified(Verdict::Accepted),
+            Event::PurgeDue { grace: HOUR },
+            Event::Restarted,
+        ];
+        events.extend(Refusal::ALL.map(Event::FrontRefused));
+        events.extend(QuarantineReason::ALL.map(|reason| Event::ReceiptVerified(Verdict::Quarantined { reason })));
+        events
+    }
+
+    /// What every pair must do at second 3600, written down state by state.
+    fn wanted(state: Delivery, event: Event) -> Result<(Delivery, Vec<Effect>), Refused> {
+        use Delivery::*;
+        use Event::*;
+        let stays = Ok((state, vec![]));
+        let accepted = Ok((Accepted { at: at(3600) }, vec![]));
+        let quarantined = |reason| Ok((Quarantined { reason }, vec![Effect::Report(reason)]));
+        match state {
+            Sealed => match event {
+                SendStarted => Ok((Sending, vec![Effect::Send])),
+                ReceiptVerified(Verdict::Accepted) => accepted,
+                ReceiptVerified(Verdict::Quarantined { reason }) => quarantined(Reason::Desk(reason)),
+                Restarted => stays,
+                SendFailed | FrontReceived | FrontRefused(_) | PurgeDue { .. } => Err(Refused),
+            },
+            Sending => match event {
+                SendFailed | Restarted => Ok((Sealed, vec![])),
+                FrontReceived => Ok((Received, vec![])),
+                FrontRefused(Refusal::UnknownDevice) => {
+                    Ok((Sealed, vec![Effect::Report(Reason::Front(Refusal::UnknownDevice))]))
+                }
+                FrontRefused(refusal) => quarantined(Reason::Front(refusal)),
+                ReceiptVerified(Verdict::Accepted) => accepted,
+                ReceiptVerified(Verdict::Quarantined { reason }) => quarantined(Reason::Desk(reason)),
+                SendStarted | PurgeDue { .. } => Err(Refused),
+            },
+            Received => match event {
+                SendStarted => Ok((Sending, vec![Effect::Send])),
+                ReceiptVerified(Verdict::Accepted) => accepted,
+                ReceiptVerified(Verdict::Quarantined { reason }) => quarantined(Reason::Desk(reason)),
+                Restarted => stays,
+                SendFailed | FrontReceived | FrontRefused(_) | PurgeDue { .. } => Err(Refused),
+            },
+            Accepted { .. } => match event {
+                PurgeDue { .. } => Ok((Purged, vec![Effect::Purge])),
+                SendFailed | FrontReceived | FrontRefused(_) | Restarted => stays,
+                ReceiptVerified(Verdict::Accepted) => stays,
+                SendStarted | ReceiptVerified(Verdict::Quarantined { .. }) => Err(Refused),
+            },
+            Purged => match event {
+                Restarted => Ok((Purged, vec![Effect::Purge])),
+                SendFailed | FrontReceived | FrontRefused(_) | ReceiptVerified(Verdict::Accepted) => stays,
+                SendStarted | ReceiptVerified(Verdict::Quarantined { .. }) | PurgeDue { .. } => Err(Refused),
+            },
+            Quarantined { .. } => match event {
+                ReceiptVerified(Verdict::Accepted) => accepted,
+                SendFailed | FrontReceived | FrontRefused(_) | Restarted => stays,
+                ReceiptVerified(Verdict::Quarantined { .. }) => stays,
+                SendStarted | PurgeDue { .. } => Err(Refused),
+            },
+        }
+    }
+
+    #[test]
+    fn every_pair_of_state_and_event_does_what_is_written_down() {
+        for state in states() {
+            for event in events() {
+                assert_eq!(state.on(event, at(3600)), wanted(state, event), "{state:?} {event:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn only_an_accepted_record_is_purged_and_not_before_its_grace() {
+        let accepted = Delivery::Accepted { at: at(100) };
+        let due = |seconds, grace| accepted.on(Event::PurgeDue { grace }, at(seconds));
+        assert_eq!(due(3699, HOUR), Ok((accepted, vec![])));
+        assert_eq!(due(3700, HOUR), Ok((Delivery::Purged, vec![Effect::Purge])));
+        assert_eq!(due(0, Duration::ZERO), Ok((accepted, vec![])), "the clock was set back");
+        assert_eq!(due(i64::from(u32::MAX), Duration::MAX), Ok((accepted, vec![])));
+        for state in states() {
+            for event in events() {
+                let purges = state.on(event, at(1_000_000)).is_ok_and(|(_, effects)| effects.contains(&Effect::Purge));
+                assert!(
+                    !purges || matches!(state, Delivery::Accepted { .. } | Delivery::Purged),
+                    "{state:?} {event:?}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn each_state_survives_its_store() {
+        for state in states() {
+            let json = serde_json::to_string(&state).unwrap();
+            assert_eq!(serde_json::from_str::<Delivery>(&json).unwrap(), state, "{json}");
+        }
+    }
+}

@@ -302,3 +302,61 @@ impl Garbage {
 pub fn parse_answer<T: DeserializeOwned>(body: &[u8]) -> Result<T, Garbage> {
     serde_json::from_slice(body).map_err(|_| Garbage)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_error_is_one_word_and_keeps_its_failure() {
+        let words: Vec<_> = ApiError::ALL.map(|error| serde_json::to_string(&ErrorBody { error }).unwrap()).into();
+        assert_eq!(
+            words,
+            [
+                r#"{"error":"malformed"}"#,
+                r#"{"error":"unknown_device"}"#,
+                r#"{"error":"forbidden"}"#,
+                r#"{"error":"not_found"}"#,
+                r#"{"error":"pairing_unknown"}"#,
+                r#"{"error":"pairing_taken"}"#,
+                r#"{"error":"pairing_expired"}"#,
+                r#"{"error":"oversized"}"#,
+                r#"{"error":"unavailable"}"#,
+            ]
+        );
+        for (error, failure) in [
+            (ApiError::UnknownDevice, FailureCode::DeviceUnknown),
+            (ApiError::Oversized, FailureCode::EnvelopeOversized),
+            (ApiError::PairingUnknown, FailureCode::PairingQrInvalid),
+            (ApiError::PairingTaken, FailureCode::PairingTaken),
+            (ApiError::PairingExpired, FailureCode::PairingExpired),
+            (ApiError::Unavailable, FailureCode::HubGarbage),
+        ] {
+            assert_eq!(error.failure_code(), failure, "{error:?}");
+        }
+    }
+
+    #[test]
+    fn a_wait_is_cut_to_its_limit() {
+        assert_eq!(WaitQuery { wait_s: 0 }.wait(), Duration::ZERO);
+        assert_eq!(WaitQuery { wait_s: 30 }.wait(), MAX_WAIT);
+        assert_eq!(WaitQuery { wait_s: u32::MAX }.wait(), MAX_WAIT);
+    }
+
+    #[test]
+    fn an_answer_that_is_none_is_garbage() {
+        for body in [&b""[..], b"<html>", b"{}", b"{\"state\":\"approved\"}", b"{\"state\":\"other\"}", &[0xff; 9]] {
+            assert_eq!(parse_answer::<PairingAnswer>(body), Err(Garbage));
+        }
+        assert_eq!(parse_answer(b"{\"state\":\"code_wrong\"}"), Ok(PairingAnswer::CodeWrong));
+    }
+
+    #[test]
+    fn paths_name_their_session_or_device() {
+        let session = SessionId::make(&[0xab; 16]);
+        assert_eq!(pairing_path(&session), "/v1/pairing/abababababababababababababababab");
+        assert_eq!(desk_pairing_path(&session), "/v1/desk/pairing/abababababababababababababababab");
+        assert_eq!(desk_pairing_state_path(&session), "/v1/desk/pairing/abababababababababababababababab/state");
+        assert_eq!(desk_device_path(&DeviceId::new("tablet-1").unwrap()), "/v1/desk/devices/tablet-1");
+    }
+}

@@ -27,3 +27,31 @@ impl BackOff {
         self.failures = 0;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_double_up_to_an_hour_and_jitter_stays_within_the_upper_half() {
+        let mut shortest = BackOff::default();
+        let mut longest = BackOff::default();
+        for (low, high) in [(60, 120), (120, 240), (240, 480), (480, 960), (960, 1920), (1800, 3600), (1800, 3600)] {
+            assert_eq!(shortest.after_failure(0), Duration::from_secs(low));
+            assert_eq!(longest.after_failure(u32::MAX), Duration::from_secs(high));
+        }
+        let mut some = BackOff::default();
+        assert!((60..120).contains(&some.after_failure(1 << 31).as_secs()));
+    }
+
+    #[test]
+    fn never_gives_up_and_begins_anew_after_a_success() {
+        let mut back_off = BackOff { failures: u32::MAX - 2 };
+        for random in [0, 1, u32::MAX, 7, u32::MAX] {
+            let wait = back_off.after_failure(random);
+            assert!(wait >= Duration::from_secs(60) && wait <= Duration::from_secs(3600), "{wait:?}");
+        }
+        back_off.reset();
+        assert_eq!(back_off.after_failure(0), Duration::from_secs(60));
+    }
+}

@@ -62,3 +62,37 @@ impl fmt::Debug for PairingCode {
         f.write_str("[pairing code]")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_code_is_six_digits_of_the_digests_beginning_with_leading_zeros() {
+        let mut digest = [0; 32];
+        assert_eq!(PairingCode::derive(&Sha256(digest)).digits(), "000000");
+        digest[15] = 42;
+        digest[16] = 0xff;
+        assert_eq!(PairingCode::derive(&Sha256(digest)).digits(), "000042");
+        // 2^128 - 1 ends in 768211455.
+        assert_eq!(PairingCode::derive(&Sha256([0xff; 32])).digits(), "211455");
+    }
+
+    #[test]
+    fn reads_what_people_type_and_refuses_what_is_no_code() {
+        for typed in ["012345", "012 345", " ０１２３４５\n", "０12　345"] {
+            assert_eq!(PairingCode::parse(typed).unwrap().digits(), "012345", "{typed}");
+        }
+        for typed in ["", "12345", "1234567", "12345a", "-12345", "一二三四五六", &"1".repeat(1000)] {
+            assert!(PairingCode::parse(typed).is_err(), "{typed}");
+        }
+    }
+
+    #[test]
+    fn codes_differ_by_value_and_do_not_show_in_debug() {
+        let code = PairingCode::parse("482915").unwrap();
+        assert_eq!(code, PairingCode::parse("482 915").unwrap());
+        assert_ne!(code, PairingCode::parse("482914").unwrap());
+        assert!(!format!("{code:?}").contains('4'));
+    }
+}

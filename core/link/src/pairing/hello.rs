@@ -158,3 +158,36 @@ impl fmt::Debug for Transcript {
         f.write_str("Transcript")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn transcript(offer: &str, encapsulated: &[u8], sealed: &[u8], secret: u8) -> Transcript {
+        let hello = SealedHello { encapsulated: encapsulated.into(), sealed: sealed.into() };
+        Transcript::new(offer, &hello, [Zeroizing::new([secret; 32]), Zeroizing::new([1; 32])])
+    }
+
+    #[test]
+    fn the_code_differs_when_any_part_of_the_transcript_differs() {
+        let all = [
+            transcript("TZ1:offer", b"encapsulated", b"sealed", 0),
+            transcript("TZ1:offes", b"encapsulated", b"sealed", 0),
+            transcript("TZ1:offer", b"encapsulatee", b"sealed", 0),
+            transcript("TZ1:offer", b"encapsulated", b"sealee", 0),
+            transcript("TZ1:offer", b"encapsulated", b"sealed", 1),
+            // The same bytes, divided otherwise.
+            transcript("TZ1:offer", b"encapsulateds", b"ealed", 0),
+            transcript("TZ1:offere", b"ncapsulated", b"sealed", 0),
+        ];
+        let codes: std::collections::HashSet<String> = all.iter().map(|each| each.code().digits()).collect();
+        assert_eq!(codes.len(), all.len());
+    }
+
+    #[test]
+    fn the_hash_also_without_the_secret_differs_when_any_public_part_differs() {
+        let one = transcript("TZ1:offer", b"encapsulated", b"sealed", 0);
+        assert_eq!(one.hash, transcript("TZ1:offer", b"encapsulated", b"sealed", 9).hash);
+        assert_ne!(one.hash, transcript("TZ1:offer", b"encapsulateds", b"ealed", 0).hash);
+    }
+}

@@ -127,3 +127,90 @@ fn is_front(text: &str) -> bool {
     };
     is_host && is_port
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn offer(fronts: Vec<String>, seed: u8) -> PairingOffer {
+        PairingOffer {
+            version: V1,
+            fronts,
+            spki_sha256: Sha256([seed; 32]),
+            session: SessionId::make(&[seed; 16]),
+            session_key: crate::keys::OpeningKey::from_bytes(&[seed; 32]).unwrap().sealing_key(),
+            expires_at: Timestamp::UNIX_EPOCH,
+        }
+    }
+
+    #[test]
+    fn a_front_is_an_address_and_nothing_more() {
+        for good in [
+            "https://a",
+            "https://clinic.example:8443",
+            "https://192.0.2.7:8443",
+            "https://[2001:db8::1]:8443",
+            "https://[::1]",
+        ] {
+            assert!(PairingOffer::parse(&offer(vec![good.into()], 1).to_text()).is_ok(), "{good}");
+        }
+        for bad in [
+            "http://a",
+            "https://",
+            "https://:1",
+            "https://a:",
+            "https://a:65536",
+            "https://a:+1",
+            "https://a/b",
+            "https://a?b",
+            "https://u@a",
+            "https://a b",
+            "https://[::1",
+            "https://[x]",
+            "javascript:x",
+            "https://診療所",
+        ] {
+            let text = offer(vec![bad.into()], 1).to_text();
+            assert_eq!(PairingOffer::parse(&text), Err(PairingError::QrInvalid), "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_offer_has_one_to_eight_fronts_and_a_short_text() {
+        let with = |count| PairingOffer::parse(&offer(vec!["https://a".into(); count], 1).to_text()).is_ok();
+        assert_eq!([with(0), with(1), with(8), with(9)], [false, true, true, false]);
+        let long = offer(vec![format!("https://{}", "a".repeat(253)); 8], 1).to_text();
+        assert_eq!(PairingOffer::parse(&long), Err(PairingError::QrInvalid));
+    }
+
+    #[test]
+    fn other_texts_are_no_offers() {
+        let good = offer(vec!["https://a".into()], 1).to_text();
+        let later = URL_SAFE_NO_PAD.encode(
+            String::from_utf8(URL_SAFE_NO_PAD.decode(&good[4..]).unwrap())
+                .unwrap()
+                .replace("\"version\":1", "\"version\":2"),
+        );
+        for text in ["", "TZ1:", "TZ1:%", "https://a", &good[1..], &good.replace("TZ1", "TZ2"), &format!("TZ1:{later}")]
+        {
+            assert_eq!(PairingOffer::parse(text), Err(PairingError::QrInvalid), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read_back(count in 1_usize..=8, host in "[a-z0-9.-]{1,40}", port: u16, seed: u8) {
+            let offer = offer(vec![format!("https://{host}:{port}"); count], seed);
+            prop_assert_eq!(PairingOffer::parse(&offer.to_text()).unwrap(), offer);
+        }
+
+        #[test]
+        fn no_text_makes_reading_panic(text in any::<String>(), bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+            let encoded = URL_SAFE_NO_PAD.encode(bytes);
+            for text in [format!("{PREFIX}{text}"), format!("{PREFIX}{encoded}"), text] {
+                prop_assert!(PairingOffer::parse(&text).is_err());
+            }
+        }
+    }
+}

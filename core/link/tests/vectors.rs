@@ -1,0 +1,311 @@
+//! One stored sample of every format, in `tests/vectors/link`: what was written once must be written the same and read for ever.
+//!
+//! `UPDATE_VECTORS=1 cargo test -p tazune-link --test vectors -- --test-threads=1` writes the samples anew. ECDSA signatures differ each time they are made, so a stored one that
+//! still verifies is used again, and everything around it is compared byte by byte.
+
+#[expect(dead_code, reason = "shared by several test programs")]
+mod common;
+
+use std::{fs, path::PathBuf};
+
+use common::*;
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::{Value, json};
+use tazune_link::{
+    V1,
+    delivery::{Delivery, Reason},
+    envelope::{Envelope, EnvelopeHeader, Refusal, check_at_front, open, seal},
+    front_api::{
+        ApiError, ArrivedHello, DeskReceipt, DeskReceipts, DeskWork, DeviceRegistration, DeviceStanding,
+        EnvelopeResult, EnvelopesAnswer, EnvelopesRequest, ErrorBody, HandIn, PairingAnswer, PairingOpened,
+        ReceiptsAnswer, ReceiptsTaken, WaitQuery,
+    },
+    keys::{Label, OpeningKey, VerifyingKey},
+    pairing::{DeskEvent, DeskPairing, DeskState, DeviceEvent, DevicePairing, DeviceState, PairingOffer, SessionId},
+    receipt::{ExpectedReceipt, QuarantineReason, ReceiptBody, SignedReceipt, UnsignedReceipt, Verdict},
+    record::{SignedRecord, UnsignedRecord},
+};
+use tazune_model::{Bytes, Sha256, VisitRecord};
+
+fn folder() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/vectors/link")
+}
+
+fn stored(name: &str) -> Option<Vec<u8>> {
+    fs::read(folder().join(name)).ok()
+}
+
+fn is_update() -> bool {
+    std::env::var_os("UPDATE_VECTORS").is_some()
+}
+
+/// Compares with the stored bytes, or stores them.
+fn check(name: &str, made: &[u8]) {
+    let stored = store_or_read(name, made);
+    assert!(stored == made, "{name} differs from what is made now:\n{}", String::from_utf8_lossy(made));
+}
+
+/// Compares with the stored JSON whatever its layout, or stores it.
+fn check_json(name: &str, made: &Value) {
+    let stored = store_or_read(name, format!("{made:#}\n").as_bytes());
+    let stored: Value = serde_json::from_slice(&stored).unwrap();
+    assert!(stored == *made, "{name} differs from what is made now:\n{made:#}");
+}
+
+fn store_or_read(name: &str, made: &[u8]) -> Vec<u8> {
+    if is_update() {
+        fs::create_dir_all(folder()).unwrap();
+        fs::write(folder().join(name), made).unwrap();
+    }
+    stored(name).unwrap_or_else(|| panic!("{name} is missing; UPDATE_VECTORS=1 makes it"))
+}
+
+/// The signature of the stored sample while it verifies; else, when updating, a new one.
+fn signature(name: &str, label: Label, to_sign: &[u8], signer: &Signer) -> Bytes {
+    let kept = stored(name)
+        .and_then(|sample| serde_json::from_slice::<Value>(&sample).ok())
+        .and_then(|sample| serde_json::from_value::<Bytes>(sample["signature"].clone()).ok())
+        .filter(|kept| {
+            let signed = &to_sign[label.text().len() + 1..];
+            signer.verifying_key().verify(label, signed, kept.as_slice()).is_ok()
+        });
+    match kept {
+        Some(kept) => kept,
+        None if is_update() => signer.sign(to_sign),
+        None => panic!("{name}: the stored signature is not over what is signed now"),
+    }
+}
+
+fn vector_record() -> SignedRecord {
+    let unsigned = UnsignedRecord::new(&record());
+    let signature = signature("record.json", Label::Record, &unsigned.bytes_to_sign(), &Signer::device());
+    unsigned.sign(signature)
+}
+
+fn vector_envelope() -> Envelope {
+    let key = clinic_key().sealing_key();
+    let unsigned = seal(&key, EnvelopeHeader::new(&key, &record()), &vector_record(), &mut rng(2026)).unwrap();
+    let signature = signature("envelope.json", Label::Envelope, &unsigned.bytes_to_sign(), &Signer::device());
+    unsigned.sign(signature)
+}
+
+fn vector_receipt(name: &str, verdict: Verdict) -> SignedReceipt {
+    let unsigned = UnsignedReceipt::new(&ReceiptBody {
+        version: V1,
+        record_id: record().record_id,
+        tenant: tenant(),
+        device: device_id(),
+        envelope_sha256: vector_envelope().sha256(),
+        verdict,
+        at: at("2026-11-20T03:00:00Z"),
+    });
+    let signature = signature(name, Label::Receipt, &unsigned.bytes_to_sign(), &Signer::desk());
+    unsigned.sign(signature)
+}
+
+const RECEIPTS: [(&str, Verdict); 2] = [
+    ("receipt-accepted.json", Verdict::Accepted),
+    ("receipt-quarantined.json", Verdict::Quarantined { reason: QuarantineReason::WrongKey }),
+];
+
+fn session_key() -> OpeningKey {
+    OpeningKey::from_bytes(&[3; 32]).unwrap()
+}
+
+fn desk_pairing() -> DeskPairing {
+    let fronts = vec!["https://clinic.example:8443".into(), "https://192.0.2.7:8443".into()];
+    DeskPairing::open(fronts, Sha256([5; 32]), SessionId::make(&[6; 16]), session_key(), at("2026-11-20T00:00:00Z"))
+}
+
+fn to_bytes(value: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(value).unwrap()
+}
+
+#[test]
+fn records_envelopes_and_receipts_are_made_as_stored() {
+    check_json(
+        "keys.json",
+        &json!({
+            "note": "Keys of these samples only.",
+            "clinic_private": Bytes::from(clinic_key().to_bytes().as_slice()),
+            "clinic_public": clinic_key().sealing_key(),
+            "clinic_key_id": clinic_key().sealing_key().key_id(),
+            "device_public": Signer::device().verifying_key(),
+            "receipt_public": Signer::desk().verifying_key(),
+            "session_private": Bytes::from(session_key().to_bytes().as_slice()),
+        }),
+    );
+    check_json("visit-record.json", &serde_json::to_value(record()).unwrap());
+    check("record.json", &to_bytes(&vector_record()));
+    check("envelope.json", &vector_envelope().to_bytes());
+    for (name, verdict) in RECEIPTS {
+        check(name, &to_bytes(&vector_receipt(name, verdict)));
+    }
+}
+
+#[test]
+fn a_pairing_is_made_as_stored() {
+    let (start, mut desk) = (at("2026-11-20T00:00:10Z"), desk_pairing());
+    let mut device = DevicePairing::scan(desk.offer_text(), start).unwrap();
+    let sealed = device.make_hello(&hello("訪問用タブレット"), start, &mut rng(7)).unwrap();
+    let code = device.code().unwrap();
+    desk.on(DeskEvent::HelloArrived(sealed.clone()), start).unwrap();
+    desk.on(DeskEvent::CodeTyped(code), start).unwrap();
+    let answer = desk.on(DeskEvent::Approved(Box::new(reply())), start).unwrap().unwrap();
+    check_json(
+        "pairing.json",
+        &json!({
+            "offer": desk.offer(),
+            "offer_text": desk.offer_text(),
+            "hello": hello("訪問用タブレット"),
+            "sealed_hello": sealed,
+            "code": code.digits(),
+            "reply": reply(),
+            "answer": answer,
+        }),
+    );
+}
+
+#[test]
+fn the_bodies_of_the_fronts_api_are_written_as_stored() {
+    let receipt = vector_receipt(RECEIPTS[0].0, RECEIPTS[0].1);
+    let session = SessionId::make(&[6; 16]);
+    let hello = DevicePairing::scan(desk_pairing().offer_text(), at("2026-11-20T00:00:10Z"))
+        .unwrap()
+        .make_hello(&hello("訪問用タブレット"), at("2026-11-20T00:00:10Z"), &mut rng(7))
+        .unwrap();
+    let result = |result| EnvelopeResult { record_id: Some(record().record_id), result };
+    let mut results = vec![result(HandIn::Received), result(HandIn::Accepted)];
+    results.extend(Refusal::ALL.map(|refusal| result(HandIn::Refused(refusal))));
+    results.push(EnvelopeResult { record_id: None, result: HandIn::Refused(Refusal::Malformed) });
+    let answers = [
+        PairingAnswer::Waiting,
+        PairingAnswer::Rejected,
+        PairingAnswer::CodeWrong,
+        PairingAnswer::Expired,
+        PairingAnswer::Approved { reply: vec![1, 2, 3].into() },
+    ];
+    let standings = [DeviceStanding::Active, DeviceStanding::Suspended, DeviceStanding::Revoked];
+    check_json(
+        "front-api.json",
+        &json!({
+            "wait_query": WaitQuery { wait_s: 20 },
+            "envelopes_request": EnvelopesRequest { envelopes: vec![vector_envelope()] },
+            "envelopes_answer": EnvelopesAnswer { results },
+            "receipts_answer": ReceiptsAnswer { receipts: vec![receipt.clone()] },
+            "receipts_taken": ReceiptsTaken { record_ids: vec![record().record_id] },
+            "pairing_answers": answers,
+            "desk_work": DeskWork {
+                envelopes: vec![vector_envelope().to_bytes().into()],
+                hellos: vec![ArrivedHello { session, hello }],
+            },
+            "desk_receipts": DeskReceipts {
+                receipts: vec![DeskReceipt { record_id: record().record_id, device: device_id(), receipt }],
+            },
+            "pairing_opened": PairingOpened { expires_at: at("2026-11-20T00:01:00Z") },
+            "device_registrations": standings.map(|state| DeviceRegistration {
+                state,
+                device_key: Signer::device().verifying_key(),
+                tenant: tenant(),
+            }),
+            "errors": ApiError::ALL.map(|error| ErrorBody { error }),
+        }),
+    );
+}
+
+#[test]
+fn the_states_of_delivery_are_written_as_stored() {
+    let mut states = vec![
+        Delivery::Sealed,
+        Delivery::Sending,
+        Delivery::Received,
+        Delivery::Accepted { at: at("2026-11-20T03:00:00Z") },
+        Delivery::Purged,
+    ];
+    states.extend(Refusal::ALL.map(|refusal| Delivery::Quarantined { reason: Reason::Front(refusal) }));
+    states.extend(QuarantineReason::ALL.map(|reason| Delivery::Quarantined { reason: Reason::Desk(reason) }));
+    check_json("delivery.json", &serde_json::to_value(states).unwrap());
+}
+
+fn read<T: DeserializeOwned>(value: &Value) -> T {
+    serde_json::from_value(value.clone()).unwrap()
+}
+
+fn read_stored(name: &str) -> Value {
+    serde_json::from_slice(&stored(name).unwrap_or_else(|| panic!("{name} is missing"))).unwrap()
+}
+
+// The tests below use nothing but the stored files, so that they still hold what was written once when the makers change.
+
+#[test]
+fn the_stored_envelope_still_opens_and_its_receipts_still_verify() {
+    if is_update() {
+        return;
+    }
+    let keys = read_stored("keys.json");
+    let device_key: VerifyingKey = read(&keys["device_public"]);
+    let receipt_key: VerifyingKey = read(&keys["receipt_public"]);
+    let clinic_private = OpeningKey::from_bytes(read::<Bytes>(&keys["clinic_private"]).as_slice()).unwrap();
+    let visit: VisitRecord = read(&read_stored("visit-record.json"));
+
+    assert_eq!(read::<SignedRecord>(&read_stored("record.json")).verify(&device_key).unwrap(), visit);
+    let envelope = Envelope::parse(&stored("envelope.json").unwrap()).unwrap();
+    assert!(check_at_front(&envelope, &visit.institution, &visit.device_id, &device_key).is_ok());
+    assert_eq!(open(&clinic_private, &envelope, &device_key).unwrap(), visit);
+    for (name, verdict) in RECEIPTS {
+        let expected = ExpectedReceipt {
+            record_id: visit.record_id,
+            tenant: &visit.institution,
+            device: &visit.device_id,
+            envelope_sha256: envelope.sha256(),
+        };
+        let body = read::<SignedReceipt>(&read_stored(name)).verify(&receipt_key, &expected).unwrap();
+        assert_eq!(body.verdict, verdict);
+    }
+}
+
+#[test]
+fn the_stored_pairing_still_works_at_both_ends() {
+    if is_update() {
+        return;
+    }
+    let (sample, start) = (read_stored("pairing.json"), at("2026-11-20T00:00:10Z"));
+    let text = sample["offer_text"].as_str().unwrap();
+    assert_eq!(PairingOffer::parse(text).unwrap(), read::<PairingOffer>(&sample["offer"]));
+
+    let mut desk = desk_pairing();
+    assert_eq!(desk.offer_text(), text);
+    desk.on(DeskEvent::HelloArrived(read(&sample["sealed_hello"])), start).unwrap();
+    let DeskState::AwaitingCode { hello, transcript } = desk.state() else { panic!("{:?}", desk.state()) };
+    assert_eq!(**hello, read(&sample["hello"]));
+    assert_eq!(transcript.code().digits(), sample["code"].as_str().unwrap());
+
+    let mut device = DevicePairing::scan(text, start).unwrap();
+    device.make_hello(hello, start, &mut rng(7)).unwrap();
+    device.on(DeviceEvent::Answered(read(&sample["answer"])), start).unwrap();
+    let DeviceState::Paired(reply) = device.state() else { panic!("{:?}", device.state()) };
+    assert_eq!(**reply, read(&sample["reply"]));
+}
+
+#[test]
+fn the_stored_bodies_and_states_are_still_read() {
+    if is_update() {
+        return;
+    }
+    fn survives<T: DeserializeOwned + Serialize>(value: &Value) {
+        assert_eq!(serde_json::to_value(read::<T>(value)).unwrap(), *value);
+    }
+    let sample = read_stored("front-api.json");
+    survives::<WaitQuery>(&sample["wait_query"]);
+    survives::<EnvelopesRequest>(&sample["envelopes_request"]);
+    survives::<EnvelopesAnswer>(&sample["envelopes_answer"]);
+    survives::<ReceiptsAnswer>(&sample["receipts_answer"]);
+    survives::<ReceiptsTaken>(&sample["receipts_taken"]);
+    survives::<Vec<PairingAnswer>>(&sample["pairing_answers"]);
+    survives::<DeskWork>(&sample["desk_work"]);
+    survives::<DeskReceipts>(&sample["desk_receipts"]);
+    survives::<PairingOpened>(&sample["pairing_opened"]);
+    survives::<Vec<DeviceRegistration>>(&sample["device_registrations"]);
+    survives::<Vec<ErrorBody>>(&sample["errors"]);
+    survives::<Vec<Delivery>>(&read_stored("delivery.json"));
+}
