@@ -1,6 +1,7 @@
 use jiff::{ToSpan as _, civil::date};
 use tazune_card::{
-    AnchorError, CardError, CardReading, CertificateFault, Command, LeMode, TrustAnchors, UserCertificate,
+    AnchorError, CardError, CardReading, CertificateFault, Command, Continuity, LeMode, ReadCertificate, TrustAnchors,
+    UserCertificate,
 };
 use tazune_model::{Bytes, CertificatePhase};
 use tazune_sim::{CertificateSpec, Defect, TestCa, card::CardSpec};
@@ -65,6 +66,21 @@ fn an_impostor_with_the_right_key_identifier_fails_at_the_signature() {
     *certificate.last_mut().unwrap() ^= 0x80;
     let spec = CardSpec { certificate: Some(certificate), ..good_card() };
     assert_eq!(read(&spec, LeMode::Extended), Err(CardError::CertificateForeign));
+}
+
+#[test]
+fn the_right_key_under_another_name_is_foreign() {
+    let mut authority = TestCa::user().certificate().to_vec();
+    let name = b"TAZUNE-SIMULATED";
+    for at in 0..authority.len() - name.len() {
+        if authority[at..].starts_with(name) {
+            authority[at] = b'K';
+        }
+    }
+    let anchors = TrustAnchors::from_der(&[Bytes::from(authority)]).unwrap();
+    let mut conversation = ReadCertificate::new(anchors, VISIT_ON, LeMode::Extended);
+    let result = Field::with(&good_card()).run(&mut conversation, Continuity::Fresh);
+    assert_eq!(result, Err(CardError::CertificateForeign));
 }
 
 #[test]

@@ -1,9 +1,11 @@
 use std::collections::BTreeSet;
 
-use tazune_card::{CardError, CardEvent, Command, Continuity, Conversation as _, LeMode, Order, ReadCertificate};
+use tazune_card::{
+    Authenticate, CardError, CardEvent, Command, Continuity, Conversation as _, LeMode, Order, ReadCertificate,
+};
 use tazune_sim::card::{Tear, TearMoment};
 
-use crate::rig::{BOTH_MODES, Field, MESSAGE, VISIT_ON, anchors, good_card, good_reading, whole_flow};
+use crate::rig::{BOTH_MODES, Field, MESSAGE, VISIT_ON, anchors, good_card, good_reading, pin, whole_flow};
 
 const BOTH_MOMENTS: [TearMoment; 2] = [TearMoment::BeforeProcessing, TearMoment::AnswerLost];
 
@@ -80,7 +82,17 @@ fn what_was_read_shows_while_the_card_is_awaited() {
     assert!(matches!(conversation.on(CardEvent::Answer(&[0x90, 0x00])), Order::AwaitCard), "nobody asked");
     assert_eq!((conversation.progress().read_bytes, conversation.progress().total_bytes), (512, Some(1590)));
     field.card.power_on();
-    assert!(field.run(&mut conversation, Continuity::Same).is_ok(), "after a loss no link is the same");
+    assert!(field.run(&mut conversation, Continuity::Fresh).is_ok());
+}
+
+#[test]
+fn after_a_loss_no_link_counts_as_the_same() {
+    let mut conversation = Authenticate::new(&good_reading(), pin("1234"), MESSAGE);
+    for event in [CardEvent::Present(Continuity::Fresh), CardEvent::Present(Continuity::Same)] {
+        let Order::Transmit(apdu) = conversation.on(event) else { panic!("nothing sent") };
+        assert_eq!(apdu.command(), Command::SelectApplication);
+        assert!(matches!(conversation.on(CardEvent::Lost), Order::AwaitCard));
+    }
 }
 
 /// The tries fell while the answer to VERIFY was lost: the person is told the new number, or not asked at all.
