@@ -13,7 +13,6 @@ pub const MARKED_VALUES: &[&str] = &[
     "MARK",
     "ＭＡＲＫ",
     "9001770",
-    "90017701",
     "19610413",
     "1961-04-13",
     "19720229",
@@ -228,4 +227,35 @@ pub fn people(day: Date) -> Vec<Person> {
 fn next_july_end(day: Date) -> Date {
     let this_year = Date::constant(2000, 7, 31).with().year(day.year()).build().expect("every year has a 31 July");
     if day <= this_year { this_year } else { this_year.saturating_add(1.year()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn everything_personal_carries_a_mark() {
+        let is_marked = |text: &str| MARKED_VALUES.iter().any(|mark| text.contains(mark));
+        for person in people(Date::constant(2026, 11, 21)) {
+            let birth_date = person.birth_date;
+            let dates = [birth_date.to_string(), birth_date.strftime("%Y%m%d").to_string()];
+            let coverage = person.coverage.iter().flat_map(|coverage| {
+                [Some(coverage.number), coverage.symbol, coverage.address.map(|(_, address)| address)]
+            });
+            for text in dates.iter().map(String::as_str).chain([person.name, person.kana]).chain(coverage.flatten()) {
+                assert!(is_marked(text), "{}: {text}", person.key);
+            }
+        }
+    }
+
+    #[test]
+    fn no_two_people_share_a_certificate_number_or_key() {
+        let people = people(Date::constant(2026, 11, 21));
+        for (index, person) in people.iter().enumerate() {
+            for other in &people[..index] {
+                assert_ne!(person.certificate.serial, other.certificate.serial);
+                assert_ne!(person.certificate.key, other.certificate.key);
+            }
+        }
+    }
 }

@@ -54,7 +54,7 @@ impl Gateway {
         self.faults.order(order);
     }
 
-    /// While not reachable, every connection is closed before the handshake.
+    /// While not reachable, every connection is closed: a new one before the handshake, an open one at its next call.
     pub fn set_reachable(&self, is_reachable: bool) {
         self.faults.set_reachable(is_reachable);
     }

@@ -85,6 +85,9 @@ async fn handle(
     Extension(device): Extension<Option<DeviceIdentity>>,
     request: Request,
 ) -> Response {
+    if !front.faults.is_reachable() {
+        return hang_up();
+    }
     let fault = front.faults.take(call);
     if fault == Some(Fault::TimeOut) {
         return std::future::pending().await;
@@ -101,11 +104,7 @@ async fn handle(
         _ => Err(Refusal::TooLarge),
     };
     match (fault, result) {
-        (Some(Fault::DropAnswer), _) => {
-            let mut response = Response::default();
-            response.extensions_mut().insert(HangUp);
-            response
-        }
+        (Some(Fault::DropAnswer), _) => hang_up(),
         (Some(Fault::Garbage), _) => {
             answer(StatusCode::OK, content_type(call), b"<<< \xFF\x00 nobody asked for this".to_vec())
         }
@@ -116,6 +115,12 @@ async fn handle(
             answer(status, "application/json", json!({ "error": word }).to_string().into_bytes())
         }
     }
+}
+
+fn hang_up() -> Response {
+    let mut response = Response::default();
+    response.extensions_mut().insert(HangUp);
+    response
 }
 
 fn answer(status: StatusCode, content_type: &'static str, body: Vec<u8>) -> Response {
