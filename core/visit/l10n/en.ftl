@@ -237,3 +237,42 @@ failure-TZ-D04-title = The national system did not register this device
 failure-TZ-D04-do = Check the institution code and the enrolment secret, and pair again.
 failure-TZ-D05-title = A setting is missing or wrong
 failure-TZ-D05-do = Correct the setting that is named, and start again.
+
+## States of sending (the same words on every device)
+state-draft = draft
+state-sealed = saved (not sent)
+state-sending = sending
+state-received = sent
+state-accepted = accepted by the clinic
+state-purged = erased
+state-quarantined = needs attention
+queue-count = { $state }: { $count }
+queue-record = { $state } (since { $at })
+queue-last-success = Last sent: { $at }
+queue-never = Nothing was ever sent.
+queue-last-failure = Last failure:
+insecure-keys = Caution: the keys lie in plain files (--insecure-file-keys). Never use this with patients' data.
+
+## The laptop tool tazune
+tool-choose = Type a number and press Enter
+tool-not-offered = That number cannot be chosen now.
+tool-pin-entry = PIN (not shown; Esc goes back)
+tool-pin-malformed = The PIN has four digits. Nothing was sent to the card.
+tool-slot = Where a virtual card connects: { $address }
+tool-no-card = Say with --card where the card is read. For now only a virtual card can be used (--card virtual:127.0.0.1:0). USB readers come with the next version.
+tool-card-malformed = Write --card as virtual:127.0.0.1:port.
+tool-no-data = No place for the data is known. Choose a folder with --data.
+tool-no-folder = The data folder cannot be made. Look at the path given with --data and its permissions.
+tool-staff-malformed = --staff takes letters, digits and - _ . up to 64 characters.
+tool-patient-malformed = For a planned patient give --patient-name, --birth-date (as 2026-11-21) and --sex (male, female, not-set) together.
+tool-drafts = Unfinished visits: { $count }. To go on, use tazune visit --resume.
+tool-draft = Draft { $id } (saved { $at })
+tool-no-draft = There is no visit to go on with. tazune queue shows the drafts.
+tool-visit-kept = The visit is not finished. What you entered is kept as a draft. To go on, use tazune visit --resume.
+tool-record = Record { $id }: { $state }
+tool-send-later = When there is a connection, use tazune queue --send again.
+tool-paste-offer = Paste the text of the QR code on the clinic's screen (it begins with TZ1:) and press Enter.
+tool-pair-code = Enter these six digits at the clinic.
+tool-pair-wait = Waiting for the clinic to approve. Press Ctrl-C to stop.
+tool-paired = Paired. Clinic: { $institution } This device: { $device }
+tool-cancelled = Stopped.

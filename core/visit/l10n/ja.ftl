@@ -245,3 +245,42 @@ failure-TZ-D04-title = 国のシステムが、この機械を登録しません
 failure-TZ-D04-do = 医療機関コードと登録用の合言葉を確かめて、もう一度登録してください。
 failure-TZ-D05-title = 設定が足りないか、正しくありません
 failure-TZ-D05-do = 表示された項目の設定を直して、もう一度始めてください。
+
+## 送る状態（どの機械でも同じ言葉）
+state-draft = 下書き
+state-sealed = 保存済み(未送信)
+state-sending = 送信中
+state-received = 送信済み
+state-accepted = 受付済み
+state-purged = 消去済み
+state-quarantined = 要確認
+queue-count = { $state } { $count }件
+queue-record = { $state }（{ $at } から）
+queue-last-success = 最後に送れた日時: { $at }
+queue-never = まだ一度も送れていません。
+queue-last-failure = 最後の失敗:
+insecure-keys = 注意: 鍵をふつうのファイルに置いています（--insecure-file-keys）。患者さんのデータには使わないでください。
+
+## パソコンの道具 tazune
+tool-choose = 番号を入れて Enter を押してください
+tool-not-offered = その番号は、今はえらべません。
+tool-pin-entry = 暗証番号（画面には出ません。Esc でもどります）
+tool-pin-malformed = 暗証番号は4けたの数字です。まだカードには送っていません。
+tool-slot = 仮想カードのつなぎ先: { $address }
+tool-no-card = カードの読み取り先を --card でえらんでください。今は仮想カード（--card virtual:127.0.0.1:0）だけが使えます。USBの読み取り機は、つぎの版で使えるようになります。
+tool-card-malformed = --card は virtual:127.0.0.1:ポート の形で書いてください。
+tool-no-data = データの置き場所がわかりません。--data でフォルダをえらんでください。
+tool-no-folder = データのフォルダを作れません。--data の場所と書きこみの許可を見てください。
+tool-staff-malformed = --staff は、英数字と - _ . で64文字までです。
+tool-patient-malformed = 予定の患者は --patient-name、--birth-date（2026-11-21 の形）、--sex（male・female・not-set）をそろえて書いてください。
+tool-drafts = 終わっていない訪問があります: { $count }件。つづけるときは tazune visit --resume を使ってください。
+tool-draft = 下書き { $id }（{ $at } に保存）
+tool-no-draft = つづける訪問がありません。tazune queue で下書きを見られます。
+tool-visit-kept = 訪問は終わっていません。入力した内容は下書きに残っています。つづけるときは tazune visit --resume を使ってください。
+tool-record = 記録 { $id }: { $state }
+tool-send-later = つながったときに、もう一度 tazune queue --send を使ってください。
+tool-paste-offer = 医療機関の画面のQRコードの文字（TZ1: で始まります）を貼り付けて、Enter を押してください。
+tool-pair-code = この6けたの数字を、医療機関の画面に入れてください。
+tool-pair-wait = 医療機関が承認するのを待っています。やめるときは Ctrl-C を押してください。
+tool-paired = 登録しました。医療機関: { $institution } この機械: { $device }
+tool-cancelled = やめました。

@@ -24,32 +24,36 @@ impl Screen {
         }
         push_body(&mut lines, &self.body, texts);
         RenderedScreen {
-            title: texts.text(&format!("title-{}", key(&self.body)), &[]),
+            title: texts.text(&format!("title-{}", self.body.word()), &[]),
             lines,
             choices: self.intents.iter().map(|kind| (*kind, choice(*kind, &self.body, texts))).collect(),
         }
     }
 }
 
-const fn key(body: &Body) -> &'static str {
-    match body {
-        Body::Consent { .. } => "consent",
-        Body::HoldCard { step: CardStep::Reading, .. } => "hold-card-reading",
-        Body::HoldCard { step: CardStep::Signing, .. } => "hold-card-signing",
-        Body::Connecting { .. } => "connecting",
-        Body::EnterPin { .. } => "enter-pin",
-        Body::OtherCard { .. } => "other-card",
-        Body::Sending { .. } => "sending",
-        Body::ConfirmPerson { .. } => "confirm-person",
-        Body::Answer { .. } => "answer",
-        Body::Deferred { .. } => "deferred",
-        Body::Trouble => "trouble",
-        Body::PersonMismatch => "person-mismatch",
-        Body::Closing { .. } => "closing",
-        Body::Sealing => "sealing",
-        Body::SealFailed => "seal-failed",
-        Body::Sealed { .. } => "sealed",
-        Body::Cancelled => "cancelled",
+impl Body {
+    /// The stable word of the matter, also its key in the texts: `title-<word>`.
+    #[must_use]
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Consent { .. } => "consent",
+            Self::HoldCard { step: CardStep::Reading, .. } => "hold-card-reading",
+            Self::HoldCard { step: CardStep::Signing, .. } => "hold-card-signing",
+            Self::Connecting { .. } => "connecting",
+            Self::EnterPin { .. } => "enter-pin",
+            Self::OtherCard { .. } => "other-card",
+            Self::Sending { .. } => "sending",
+            Self::ConfirmPerson { .. } => "confirm-person",
+            Self::Answer { .. } => "answer",
+            Self::Deferred { .. } => "deferred",
+            Self::Trouble => "trouble",
+            Self::PersonMismatch => "person-mismatch",
+            Self::Closing { .. } => "closing",
+            Self::Sealing => "sealing",
+            Self::SealFailed => "seal-failed",
+            Self::Sealed { .. } => "sealed",
+            Self::Cancelled => "cancelled",
+        }
     }
 }
 
