@@ -1,7 +1,4 @@
-use rand::{
-    rand_core::UnwrapErr,
-    rngs::{SysError, SysRng},
-};
+use rand::{rand_core::UnwrapErr, rngs::SysRng};
 use tazune_model::{Clock, Timestamp};
 
 /// The wall clock of the operating system; the engine's only reading of ambient time.

@@ -11,6 +11,7 @@ use rustls::{
     sign::{CertifiedKey, Signer, SigningKey, SingleCertAndKey},
     version::TLS13,
 };
+use tazune_link::keys::VerifyingKey;
 use tazune_model::{Bytes, Sha256};
 
 use crate::keys::Keys;
@@ -78,6 +79,13 @@ pub(crate) async fn read_body(mut response: Response, limit_bytes: usize) -> Res
         body.extend_from_slice(&chunk);
     }
     Ok(body)
+}
+
+/// Whether a certificate (DER) was issued for this key.
+pub(crate) fn is_for_key(certificate: &Bytes, key: &VerifyingKey) -> bool {
+    // On P-256 an SPKI is a fixed prefix and the point.
+    ParsedCertificate::try_from(&der(certificate))
+        .is_ok_and(|parsed| parsed.subject_public_key_info().ends_with(key.as_bytes()))
 }
 
 fn with_identity(

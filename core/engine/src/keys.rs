@@ -8,6 +8,7 @@ use tazune_link::keys::VerifyingKey;
 use tazune_model::{FailureCode, StoreFault};
 use zeroize::Zeroizing;
 
+pub(crate) use file::create_private_folder;
 pub use file::{FileKeyStore, InsecureFileKeys};
 pub use memory::MemoryKeyStore;
 

@@ -1,10 +1,19 @@
 //! The device: performs what the visit and the delivery ask for, with keys, an encrypted store, network and clock.
 
 mod clock;
+mod delivery;
+mod device;
+mod error;
+mod front_client;
 mod https;
 mod keys;
+mod pairing;
 mod store;
 
 pub use clock::SystemClock;
+pub use delivery::DeliverUntil;
+pub use device::{Device, DeviceConfig, QueueStatus, QueuedRecord};
+pub use error::{EngineError, FrontError};
 pub use keys::{FileKeyStore, InsecureFileKeys, KeyStore, KeyStoreError, MemoryKeyStore};
-pub use store::{DraftId, StoreError};
+pub use pairing::{AboutDevice, Pairing, PairingAttempt};
+pub use store::DraftId;

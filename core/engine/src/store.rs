@@ -13,7 +13,7 @@ use crate::keys::{KeyStoreError, Keys};
 
 pub(crate) use database::Database;
 pub use drafts::DraftId;
-pub(crate) use records::{Step, StoredRecord};
+pub(crate) use records::Step;
 
 /// The device's database, used from asynchronous code: every operation runs on a thread that may block.
 #[derive(Clone)]

@@ -108,6 +108,8 @@ failure_codes! {
     PairingRejected = "TZ-P05",
     /// The device is not paired with a clinic.
     NotPaired = "TZ-P06",
+    /// The device still holds visits that the present clinic does not have.
+    VisitsUndelivered = "TZ-P07",
     /// The disk is full; nothing that was saved is lost.
     DiskFull = "TZ-S01",
     /// The database was written by a newer program.

@@ -10,7 +10,6 @@ use super::{
     Database, StoreError,
     database::{SqlFault, read_meta, write_meta},
 };
-use crate::clock::Generator;
 
 /// The only kind of draft there is: a visit that is not sealed yet.
 const VISIT: &str = "visit";
@@ -24,7 +23,7 @@ pub struct DraftId(String);
 
 impl DraftId {
     /// Makes an id.
-    pub(crate) fn make(generator: &mut Generator) -> Self {
+    pub fn make(generator: &mut impl Rng) -> Self {
         Self(format!("{:032x}", generator.random::<u128>()))
     }
 }
@@ -94,7 +93,7 @@ impl Database {
 
     /// Deletes a draft, if it is there.
     pub(crate) fn delete_draft(&mut self, id: &DraftId) -> Result<(), StoreFault> {
-        self.transaction(|transaction| delete_draft(transaction, id))
+        self.transaction(|transaction| delete_draft(transaction, id).map(|_| ()))
     }
 
     /// The key of the drafts, made at first use; unwrapped each time, because the staff key may be locked meanwhile.
@@ -124,9 +123,9 @@ impl Database {
     }
 }
 
-pub(super) fn delete_draft(connection: &rusqlite::Connection, id: &DraftId) -> Result<(), SqlFault> {
-    connection.execute("DELETE FROM drafts WHERE id = ?1", params![id.0])?;
-    Ok(())
+/// Deletes a draft and says whether it was there.
+pub(super) fn delete_draft(connection: &rusqlite::Connection, id: &DraftId) -> Result<bool, SqlFault> {
+    Ok(connection.execute("DELETE FROM drafts WHERE id = ?1", params![id.0])? == 1)
 }
 
 /// Ties a row's content to its place; id and kind contain no zero byte, so two places never give the same bytes.

@@ -1,18 +1,24 @@
 use rusqlite::{Connection, OptionalExtension, Row, params};
+use serde::{Deserialize, Serialize};
 use tazune_link::{
     delivery::{Delivery, Effect, Event},
     receipt::SignedReceipt,
 };
-use tazune_model::{RecordId, Sha256, StoreFault, Timestamp};
+use tazune_model::{FailureCode, RecordId, Sha256, StoreFault, Timestamp};
 
-use super::{
-    Database, DraftId,
-    database::{SqlFault, read_meta, write_meta},
-    drafts::delete_draft,
-};
+use super::{Database, DraftId, database::SqlFault, drafts::delete_draft};
 
-/// Name in `meta` of the instant of the last successful exchange.
-const LAST_SUCCESS: &str = "last_success_at";
+/// Name in `meta` of the [`Exchange`].
+const EXCHANGE: &str = "exchange";
+
+/// How delivery went lately.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Exchange {
+    /// When the hub last answered well.
+    pub(crate) last_success_at: Option<Timestamp>,
+    /// What went wrong since, or in that answer.
+    pub(crate) last_failure: Option<FailureCode>,
+}
 
 /// A sealed record as the queue knows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,13 +46,15 @@ impl Step {
 
 impl Database {
     /// Takes a sealed record into the queue and deletes the draft it came from, both or neither.
+    ///
+    /// A draft that is gone was sealed before: [`StoreFault::Failed`], because a visit is sealed once.
     pub(crate) fn insert_sealed(
         &mut self,
         record_id: RecordId,
         sealed_at: Timestamp,
         envelope: &[u8],
         envelope_sha256: Sha256,
-        draft: Option<&DraftId>,
+        draft: &DraftId,
     ) -> Result<(), StoreFault> {
         self.transaction(|transaction| {
             transaction.execute(
@@ -60,7 +68,7 @@ impl Database {
                     envelope
                 ],
             )?;
-            draft.map_or(Ok(()), |draft| delete_draft(transaction, draft))
+            if delete_draft(transaction, draft)? { Ok(()) } else { Err(SqlFault(StoreFault::Failed)) }
         })
     }
 
@@ -131,14 +139,20 @@ impl Database {
         Ok(effects)
     }
 
-    /// When an exchange with the hub last succeeded.
-    pub(crate) fn last_success_at(&mut self) -> Result<Option<Timestamp>, StoreFault> {
-        self.transaction(|transaction| read_meta(transaction, LAST_SUCCESS))
+    /// How delivery went lately.
+    pub(crate) fn exchange(&mut self) -> Result<Exchange, StoreFault> {
+        Ok(self.meta(EXCHANGE)?.unwrap_or_default())
     }
 
-    /// Notes a successful exchange with the hub.
-    pub(crate) fn note_success(&mut self, now: Timestamp) -> Result<(), StoreFault> {
-        self.transaction(|transaction| write_meta(transaction, LAST_SUCCESS, &now))
+    /// Notes that the hub answered, with the failure in it, if there was one.
+    pub(crate) fn note_answer(&mut self, failure: Option<FailureCode>, now: Timestamp) -> Result<(), StoreFault> {
+        self.set_meta(EXCHANGE, &Exchange { last_success_at: Some(now), last_failure: failure })
+    }
+
+    /// Notes a try without success; the last success stays.
+    pub(crate) fn note_failure(&mut self, failure: FailureCode) -> Result<(), StoreFault> {
+        let last_success_at = self.exchange()?.last_success_at;
+        self.set_meta(EXCHANGE, &Exchange { last_success_at, last_failure: Some(failure) })
     }
 }
 
@@ -216,8 +230,10 @@ mod tests {
         Database::open(&folder.join("device.db"), keys()).unwrap()
     }
 
-    fn insert(database: &mut Database, number: u8, draft: Option<&DraftId>) -> Result<(), StoreFault> {
-        database.insert_sealed(record_id(number), now(), ENVELOPE, sha256(ENVELOPE), draft)
+    fn insert(database: &mut Database, number: u8) {
+        let draft = DraftId::make(&mut system_generator());
+        database.save_draft(&draft, b"plain", now()).unwrap();
+        database.insert_sealed(record_id(number), now(), ENVELOPE, sha256(ENVELOPE), &draft).unwrap();
     }
 
     fn holds(folder: &Path, marked: &[u8]) -> bool {
@@ -232,14 +248,17 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut database = database(folder.path());
         let draft = DraftId::make(&mut system_generator());
+        let seal = |database: &mut Database, number| {
+            database.insert_sealed(record_id(number), now(), ENVELOPE, sha256(ENVELOPE), &draft)
+        };
         database.save_draft(&draft, b"plain", now()).unwrap();
-        insert(&mut database, 1, Some(&draft)).unwrap();
+        seal(&mut database, 1).unwrap();
         assert!(database.drafts().unwrap().is_empty());
-        assert_eq!(database.records().unwrap().len(), 1);
-
+        assert_eq!(seal(&mut database, 2), Err(StoreFault::Failed), "the draft was sealed before");
         database.save_draft(&draft, b"plain", now()).unwrap();
-        assert_eq!(insert(&mut database, 1, Some(&draft)), Err(StoreFault::Failed), "the id is taken");
+        assert_eq!(seal(&mut database, 1), Err(StoreFault::Failed), "the id is taken");
         assert_eq!(database.drafts().unwrap().len(), 1);
+        assert_eq!(database.records().unwrap().len(), 1);
         assert_eq!(database.envelope(record_id(1)).unwrap().as_deref(), Some(ENVELOPE));
     }
 
@@ -247,7 +266,7 @@ mod tests {
     fn a_record_advances_and_refused_events_change_nothing() {
         let folder = tempfile::tempdir().unwrap();
         let mut database = database(folder.path());
-        insert(&mut database, 1, None).unwrap();
+        insert(&mut database, 1);
         let mut advance = |event| {
             let effects = database.advance(&[Step::new(record_id(1), event)], now()).unwrap();
             (database.record(record_id(1)).unwrap().unwrap().delivery, effects)
@@ -267,7 +286,7 @@ mod tests {
     fn a_purge_leaves_no_sealed_byte_on_the_disk_and_no_refusal_ever_deletes() {
         let folder = tempfile::tempdir().unwrap();
         let mut database = database(folder.path());
-        insert(&mut database, 1, None).unwrap();
+        insert(&mut database, 1);
         let accepted = Step::new(record_id(1), Event::ReceiptVerified(Verdict::Accepted));
         let purge = Step::new(record_id(1), Event::PurgeDue { grace: Duration::from_secs(3600) });
         database.advance(std::slice::from_ref(&purge), now()).unwrap();

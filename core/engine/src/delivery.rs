@@ -1,0 +1,414 @@
+use std::{
+    fs::{File, TryLockError},
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use rand::RngExt;
+use tazune_link::{
+    delivery::{BackOff, Delivery, Effect, Event},
+    envelope::{Envelope, MAX_BATCH_BYTES, Refusal},
+    front_api::{ApiError, HandIn},
+    receipt::{ExpectedReceipt, ReceiptError, SignedReceipt},
+};
+use tazune_model::{Clock, FailureCode, RecordId, StoreFault, Timestamp};
+use tokio::time::{Instant, sleep};
+
+use crate::{
+    Device,
+    clock::system_generator,
+    error::{EngineError, FrontError},
+    front_client::FrontClient,
+    pairing::{Pairing, paired},
+    store::{Database, Step, Store},
+};
+
+/// How long one question for receipts waits for the first, in [`Device::run_delivery`].
+const RECEIPT_WAIT: Duration = Duration::from_secs(25);
+
+/// Pause after a question that brought nothing, so that a front that does not wait is not asked in a tight loop.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Pause after receipts that do not verify: the front offers them again at once.
+const INVALID_RECEIPT_PAUSE: Duration = Duration::from_secs(60);
+
+/// How often an idle queue looks whether a purge is due.
+const IDLE_ROUND: Duration = Duration::from_secs(60 * 60);
+
+/// A record without receipt is handed in again after this time, in case the front was restored from an older backup.
+const HAND_IN_AGAIN: Duration = Duration::from_secs(6 * 60 * 60);
+
+/// Bytes of a request around its envelopes, and between two of them.
+const BATCH_FRAME_BYTES: usize = br#"{"envelopes":[]}"#.len();
+
+/// When [`Device::run_delivery`] ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeliverUntil {
+    /// When no record is on its way any more: each is accepted, purged or quarantined.
+    Idle,
+    /// Never by itself.
+    Forever,
+}
+
+/// Whether a record is on the device only, or not known to be at the clinic.
+pub(crate) const fn is_undelivered(delivery: Delivery) -> bool {
+    matches!(delivery, Delivery::Sealed | Delivery::Sending | Delivery::Received)
+}
+
+impl Device {
+    /// Tries once, whatever the back-off says: hands in all that waits, then collects the receipts that come in time.
+    ///
+    /// It ends before `receipts_within` when there is nothing to wait for.
+    ///
+    /// # Errors
+    /// [`EngineError`]; every record is as safe as before, and [`Device::run_delivery`] tries again.
+    pub async fn deliver_now(&self, receipts_within: Duration) -> Result<(), EngineError> {
+        let outcome = self.deliver_once(receipts_within).await;
+        self.note(outcome).await
+    }
+
+    /// Delivers in the background: at once when a record is sealed, again after a failure with growing pauses of up to
+    /// an hour, for as long as it takes; purges what is due.
+    ///
+    /// It may be dropped at any time, and several may run, also in several processes.
+    ///
+    /// # Errors
+    /// [`EngineError`] when it cannot begin, [`EngineError::NotPaired`] above all; a later failure is noted in the
+    /// queue's status and tried again.
+    pub async fn run_delivery(&self, until: DeliverUntil) -> Result<(), EngineError> {
+        let mut courier = Courier::of(self).await?;
+        let mut back_off = BackOff::default();
+        let mut handed_in_again_at = Instant::now();
+        loop {
+            let is_again = handed_in_again_at.elapsed() >= HAND_IN_AGAIN;
+            if is_again {
+                handed_in_again_at = Instant::now();
+            }
+            let round = self.round(&courier, is_again).await;
+            let pause = match self.note(round).await {
+                Ok(Next::Idle) if until == DeliverUntil::Idle => return Ok(()),
+                Ok(next) => {
+                    back_off.reset();
+                    next.pause()
+                }
+                Err(_) => {
+                    // The device may have been paired anew; if not even that can be read, the old one tries again.
+                    if let Ok(fresh) = Courier::of(self).await {
+                        courier = fresh;
+                    }
+                    back_off.after_failure(system_generator().random())
+                }
+            };
+            tokio::select! {
+                () = sleep(pause) => {}
+                () = self.record_sealed() => {}
+            }
+        }
+    }
+
+    async fn deliver_once(&self, receipts_within: Duration) -> Result<(), EngineError> {
+        let courier = Courier::of(self).await?;
+        courier.hand_in(true).await?;
+        let end = Instant::now() + receipts_within;
+        while courier.awaits_receipts().await? {
+            let left = end.saturating_duration_since(Instant::now());
+            let collected = courier.collect(left).await?;
+            if end <= Instant::now() || collected.invalid_count > 0 {
+                break;
+            }
+            if collected.verified_count == 0 {
+                sleep(PAUSE.min(end.saturating_duration_since(Instant::now()))).await;
+            }
+        }
+        Ok(())
+    }
+
+    /// Hands in what waits and asks once for receipts; a record sealed meanwhile ends the wait for them.
+    async fn round(&self, courier: &Courier, is_again: bool) -> Result<Next, EngineError> {
+        courier.hand_in(is_again).await?;
+        if !courier.awaits_receipts().await? {
+            return Ok(Next::Idle);
+        }
+        let collected = tokio::select! {
+            collected = courier.collect(RECEIPT_WAIT) => collected?,
+            () = self.record_sealed() => return Ok(Next::In(Duration::ZERO)),
+        };
+        Ok(match collected {
+            Collected { invalid_count: 1.., .. } => Next::In(INVALID_RECEIPT_PAUSE),
+            Collected { verified_count: 0, .. } => Next::In(PAUSE),
+            Collected { .. } => Next::In(Duration::ZERO),
+        })
+    }
+
+    /// Keeps a failure for the queue's status.
+    async fn note<T>(&self, outcome: Result<T, EngineError>) -> Result<T, EngineError> {
+        if let Err(error) = &outcome {
+            let code = error.failure_code();
+            tracing::warn!(%code, "delivery failed");
+            // A store that cannot take this either is named by the next operation.
+            let _ = self.store().run(move |database| database.note_failure(code).map_err(EngineError::from)).await;
+        }
+        outcome
+    }
+}
+
+/// What a successful round leaves to do.
+enum Next {
+    /// Nothing is on its way.
+    Idle,
+    /// Receipts are still to come.
+    In(Duration),
+}
+
+impl Next {
+    const fn pause(self) -> Duration {
+        match self {
+            Self::Idle => IDLE_ROUND,
+            Self::In(pause) => pause,
+        }
+    }
+}
+
+/// What a question for receipts brought.
+#[derive(Clone, Copy, Debug, Default)]
+struct Collected {
+    verified_count: usize,
+    invalid_count: usize,
+}
+
+/// Carries sealed records to the front and receipts back.
+struct Courier {
+    store: Store,
+    front: FrontClient,
+    pairing: Pairing,
+    turn_path: PathBuf,
+    clock: Arc<dyn Clock>,
+}
+
+impl Courier {
+    async fn of(device: &Device) -> Result<Self, EngineError> {
+        let pairing = device.store().run(|database| paired(database)).await?;
+        Ok(Self {
+            store: device.store().clone(),
+            front: pairing.front(device.keys()),
+            pairing,
+            turn_path: device.folder().join("delivery.lock"),
+            clock: device.clock().clone(),
+        })
+    }
+
+    /// Hands in all sealed records, oldest first, until none is left or the front fails; purges what is due.
+    async fn hand_in(&self, is_again: bool) -> Result<(), EngineError> {
+        // One at a time, so that a record in `Sending` was left behind by a killed process and not by a busy one.
+        let _turn = Turn::take(&self.turn_path).await?;
+        let (now, grace) = (self.clock.now(), self.purge_grace());
+        let mut waiting = self.store.run(move |database| prepare(database, is_again, grace, now)).await?;
+        while !waiting.is_empty() {
+            let taken = waiting;
+            let (batch, rest) = self.store.run(move |database| next_batch(database, taken, now)).await?;
+            waiting = rest;
+            if let Err(error) = self.send(&batch).await {
+                // Those with a result by now ignore it.
+                self.advance(batch.iter().map(|(id, _)| Step::new(*id, Event::SendFailed)).collect()).await?;
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends one batch; when the front refuses it as a whole, each envelope alone, so that a bad one stops no other.
+    async fn send(&self, batch: &[(RecordId, Envelope)]) -> Result<(), EngineError> {
+        if batch.is_empty() {
+            return Ok(());
+        }
+        let results = match self.front.hand_in(batch).await {
+            Ok(results) => results,
+            Err(EngineError::Front(FrontError::Refused(error @ (ApiError::Malformed | ApiError::Oversized)))) => {
+                if batch.len() > 1 {
+                    for alone in batch.chunks(1) {
+                        Box::pin(self.send(alone)).await?;
+                    }
+                    return Ok(());
+                }
+                vec![HandIn::Refused(if error == ApiError::Oversized {
+                    Refusal::Oversized
+                } else {
+                    Refusal::Malformed
+                })]
+            }
+            Err(error) => return Err(error),
+        };
+        let is_unknown = results.contains(&HandIn::Refused(Refusal::UnknownDevice));
+        let steps = batch.iter().zip(results).map(|((record_id, _), result)| {
+            let event = match result {
+                HandIn::Received | HandIn::Accepted => Event::FrontReceived,
+                HandIn::Refused(refusal) => Event::FrontRefused(refusal),
+            };
+            Step::new(*record_id, event)
+        });
+        self.advance(steps.collect()).await?;
+        if is_unknown {
+            return Err(FrontError::Refused(ApiError::UnknownDevice).into());
+        }
+        self.note_answer(None).await
+    }
+
+    /// Asks once for receipts and keeps those that verify; only then the front may forget them.
+    async fn collect(&self, wait: Duration) -> Result<Collected, EngineError> {
+        let receipts = self.front.receipts(wait).await?;
+        let offered_count = receipts.len();
+        let (pairing, now) = (self.pairing.clone(), self.clock.now());
+        let verified = self.store.run(move |database| keep_verified(database, &pairing, receipts, now)).await?;
+        let collected = Collected { verified_count: verified.len(), invalid_count: offered_count - verified.len() };
+        if !verified.is_empty() {
+            self.front.take_receipts(verified).await?;
+        }
+        let failure = (collected.invalid_count > 0).then(|| ReceiptError::Signature.failure_code());
+        self.note_answer(failure).await?;
+        Ok(collected)
+    }
+
+    async fn awaits_receipts(&self) -> Result<bool, EngineError> {
+        let records = self.store.run(|database| database.records().map_err(EngineError::from)).await?;
+        Ok(records.iter().any(|record| record.delivery == Delivery::Received))
+    }
+
+    async fn advance(&self, steps: Vec<Step>) -> Result<(), EngineError> {
+        let now = self.clock.now();
+        self.store.run(move |database| advance(database, &steps, now)).await
+    }
+
+    async fn note_answer(&self, failure: Option<FailureCode>) -> Result<(), EngineError> {
+        let now = self.clock.now();
+        self.store.run(move |database| database.note_answer(failure, now).map_err(EngineError::from)).await
+    }
+
+    fn purge_grace(&self) -> Duration {
+        Duration::from_secs(u64::from(self.pairing.settings.purge_after_hours) * 60 * 60)
+    }
+}
+
+/// Brings back what a killed process left in `Sending`, purges what is due, and lists what is to be handed in.
+fn prepare(
+    database: &mut Database,
+    is_again: bool,
+    grace: Duration,
+    now: Timestamp,
+) -> Result<Vec<RecordId>, EngineError> {
+    let steps: Vec<Step> = database
+        .records()?
+        .iter()
+        .filter_map(|record| match record.delivery {
+            Delivery::Sending => Some(Step::new(record.record_id, Event::Restarted)),
+            Delivery::Accepted { .. } => Some(Step::new(record.record_id, Event::PurgeDue { grace })),
+            _ => None,
+        })
+        .collect();
+    advance(database, &steps, now)?;
+    let is_wanted = |delivery, sealed_at: Timestamp| match delivery {
+        Delivery::Sealed => true,
+        Delivery::Received => is_again && sealed_at.checked_add(HAND_IN_AGAIN).is_ok_and(|due| due <= now),
+        _ => false,
+    };
+    let records = database.records()?.into_iter();
+    Ok(records.filter(|record| is_wanted(record.delivery, record.sealed_at)).map(|record| record.record_id).collect())
+}
+
+/// Splits off as many records as one request takes, marks them as being sent, and leaves the rest.
+fn next_batch(
+    database: &mut Database,
+    waiting: Vec<RecordId>,
+    now: Timestamp,
+) -> Result<(Vec<(RecordId, Envelope)>, Vec<RecordId>), EngineError> {
+    let mut batch = Vec::new();
+    let mut steps = Vec::new();
+    let mut bytes = BATCH_FRAME_BYTES;
+    let mut rest = waiting.into_iter();
+    let mut left = Vec::new();
+    for record_id in rest.by_ref() {
+        let Some(stored) = database.envelope(record_id)? else { continue };
+        bytes += stored.len() + 1;
+        if bytes > MAX_BATCH_BYTES && !batch.is_empty() {
+            left.push(record_id);
+            break;
+        }
+        steps.push(Step::new(record_id, Event::SendStarted));
+        match Envelope::parse(&stored) {
+            Ok(envelope) => batch.push((record_id, envelope)),
+            // Damaged on this disk: set aside as the front would, so that it stops no other.
+            Err(refusal) => steps.push(Step::new(record_id, Event::FrontRefused(refusal))),
+        }
+    }
+    left.extend(rest);
+    advance(database, &steps, now)?;
+    Ok((batch, left))
+}
+
+/// Verifies receipts against the envelopes as stored, commits them, and returns the records of those that verified.
+fn keep_verified(
+    database: &mut Database,
+    pairing: &Pairing,
+    receipts: Vec<SignedReceipt>,
+    now: Timestamp,
+) -> Result<Vec<RecordId>, EngineError> {
+    let mut steps = Vec::new();
+    for receipt in receipts {
+        match verified_step(database, pairing, receipt)? {
+            Ok(step) => steps.push(step),
+            Err(error) => tracing::warn!(%error, "a receipt does not verify; the record is kept"),
+        }
+    }
+    advance(database, &steps, now)?;
+    Ok(steps.into_iter().map(|step| step.record_id).collect())
+}
+
+fn verified_step(
+    database: &mut Database,
+    pairing: &Pairing,
+    receipt: SignedReceipt,
+) -> Result<Result<Step, ReceiptError>, EngineError> {
+    let record_id = match receipt.claimed_record_id() {
+        Ok(record_id) => record_id,
+        Err(error) => return Ok(Err(error)),
+    };
+    let Some(record) = database.record(record_id)? else { return Ok(Err(ReceiptError::AboutAnother)) };
+    let expected = ExpectedReceipt {
+        record_id,
+        tenant: &pairing.tenant,
+        device: &pairing.device_id,
+        envelope_sha256: record.envelope_sha256,
+    };
+    Ok(receipt.verify(&pairing.receipt_key, &expected).map(|body| Step {
+        record_id,
+        event: Event::ReceiptVerified(body.verdict),
+        receipt: Some(receipt),
+    }))
+}
+
+fn advance(database: &mut Database, steps: &[Step], now: Timestamp) -> Result<(), EngineError> {
+    for (record, effect) in database.advance(steps, now)? {
+        if let Effect::Report(reason) = effect {
+            tracing::warn!(%record, code = %reason.failure_code(), "a record was set aside");
+        }
+    }
+    Ok(())
+}
+
+/// The right to hand in, one at a time among all processes of this device; the system takes it back from a killed one.
+struct Turn {
+    _file: File,
+}
+
+impl Turn {
+    async fn take(path: &Path) -> Result<Self, StoreFault> {
+        let file = File::create(path).map_err(|_| StoreFault::Failed)?;
+        loop {
+            match file.try_lock() {
+                Ok(()) => return Ok(Self { _file: file }),
+                Err(TryLockError::WouldBlock) => sleep(Duration::from_millis(50)).await,
+                Err(TryLockError::Error(_)) => return Err(StoreFault::Failed),
+            }
+        }
+    }
+}

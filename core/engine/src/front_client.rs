@@ -1,0 +1,160 @@
+use std::{
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
+
+use reqwest::{Client, Method, StatusCode, header};
+use serde::{Serialize, de::DeserializeOwned};
+use tazune_link::{
+    envelope::{Envelope, MAX_BATCH_BYTES},
+    front_api::{
+        self, ApiError, EnvelopesAnswer, EnvelopesRequest, ErrorBody, HandIn, MAX_WAIT, PairingAnswer, ReceiptsAnswer,
+        ReceiptsTaken, parse_answer,
+    },
+    pairing::{SealedHello, SessionId},
+    receipt::SignedReceipt,
+};
+use tazune_model::{RecordId, Sha256};
+
+use crate::{
+    error::{EngineError, FrontError},
+    https::{self, BodyError, Identity},
+    keys::Keys,
+};
+
+/// How long an answer may take beyond the time that it was asked to wait for news.
+const ANSWER_WITHIN: Duration = Duration::from_secs(60);
+
+/// Longest answer that is read.
+const MAX_ANSWER_BYTES: usize = MAX_BATCH_BYTES;
+
+/// The device's side of the front's API.
+pub(crate) struct FrontClient {
+    http: Client,
+    fronts: Vec<String>,
+    /// Index of the address that answered last.
+    preferred: AtomicUsize,
+    keys: Option<Keys>,
+}
+
+impl FrontClient {
+    /// A client that shows the device's certificate.
+    pub(crate) fn paired(fronts: Vec<String>, pin: Sha256, identity: Identity) -> Self {
+        let keys = Some(identity.keys.clone());
+        Self { http: https::client(https::pinned(pin, Some(identity))), fronts, preferred: AtomicUsize::new(0), keys }
+    }
+
+    /// A client without certificate, which may only pair.
+    pub(crate) fn unpaired(fronts: Vec<String>, pin: Sha256) -> Self {
+        Self { http: https::client(https::pinned(pin, None)), fronts, preferred: AtomicUsize::new(0), keys: None }
+    }
+
+    /// Hands in a batch of at most 8 MiB; one result for each envelope, in order.
+    pub(crate) async fn hand_in(&self, batch: &[(RecordId, Envelope)]) -> Result<Vec<HandIn>, EngineError> {
+        let request = EnvelopesRequest { envelopes: batch.iter().map(|(_, envelope)| envelope.clone()).collect() };
+        let answer: EnvelopesAnswer = self.ask(Method::POST, front_api::ENVELOPES, encode(&request), None).await?;
+        let is_about_another = |((record_id, _), result): (&(RecordId, Envelope), &front_api::EnvelopeResult)| {
+            result.record_id.map_or(!matches!(result.result, HandIn::Refused(_)), |named| named != *record_id)
+        };
+        if answer.results.len() != batch.len() || batch.iter().zip(&answer.results).any(is_about_another) {
+            return Err(FrontError::Garbage.into());
+        }
+        Ok(answer.results.into_iter().map(|result| result.result).collect())
+    }
+
+    /// The receipts not yet taken; waits up to `wait` (30 s at most, whole seconds) for the first.
+    pub(crate) async fn receipts(&self, wait: Duration) -> Result<Vec<SignedReceipt>, EngineError> {
+        let answer: ReceiptsAnswer = self.ask(Method::GET, front_api::RECEIPTS, Vec::new(), Some(wait)).await?;
+        Ok(answer.receipts)
+    }
+
+    /// Says that these records' receipts are committed.
+    pub(crate) async fn take_receipts(&self, record_ids: Vec<RecordId>) -> Result<(), EngineError> {
+        let request = ReceiptsTaken { record_ids };
+        self.call(Method::POST, front_api::RECEIPTS_TAKEN, encode(&request), None).await.map(|_| ())
+    }
+
+    /// Answers a pairing offer.
+    pub(crate) async fn send_hello(&self, session: &SessionId, hello: &SealedHello) -> Result<(), EngineError> {
+        self.call(Method::POST, &front_api::pairing_path(session), encode(hello), None).await.map(|_| ())
+    }
+
+    /// What the clinic decided; waits up to `wait` (30 s at most, whole seconds) for it.
+    pub(crate) async fn pairing_answer(
+        &self,
+        session: &SessionId,
+        wait: Duration,
+    ) -> Result<PairingAnswer, EngineError> {
+        self.ask(Method::GET, &front_api::pairing_path(session), Vec::new(), Some(wait)).await
+    }
+
+    async fn ask<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: Vec<u8>,
+        wait: Option<Duration>,
+    ) -> Result<T, EngineError> {
+        let answer = self.call(method, path, body, wait).await?;
+        Ok(parse_answer(&answer).map_err(FrontError::from)?)
+    }
+
+    /// One request, at the address that answered last or else at the next one that takes a connection.
+    async fn call(
+        &self,
+        method: Method,
+        path: &str,
+        body: Vec<u8>,
+        wait: Option<Duration>,
+    ) -> Result<Vec<u8>, EngineError> {
+        // A locked key store would look like a broken handshake.
+        if let Some(keys) = &self.keys {
+            keys.transport_public()?;
+        }
+        let wait = wait.map(|wait| wait.min(MAX_WAIT));
+        let preferred = self.preferred.load(Ordering::Relaxed);
+        for offset in 0..self.fronts.len() {
+            let index = (preferred + offset) % self.fronts.len();
+            let mut url = format!("{}{path}", self.fronts[index]);
+            if let Some(wait) = wait {
+                url.push_str(&format!("?wait_s={}", wait.as_secs()));
+            }
+            let request = self
+                .http
+                .request(method.clone(), url)
+                .timeout(ANSWER_WITHIN + wait.unwrap_or_default())
+                .header(header::CONTENT_TYPE, "application/json")
+                .body(body.clone());
+            match request.send().await {
+                Ok(response) => {
+                    self.preferred.store(index, Ordering::Relaxed);
+                    let status = response.status();
+                    let body = https::read_body(response, MAX_ANSWER_BYTES).await.map_err(|error| match error {
+                        BodyError::Interrupted => FrontError::Unreachable,
+                        BodyError::TooLarge => FrontError::Garbage,
+                    })?;
+                    return Ok(if status.is_success() { body } else { return Err(refusal(status, &body).into()) });
+                }
+                // Nothing was sent, so another address may be asked; anything else may have been processed.
+                Err(error) if error.is_connect() => {
+                    tracing::debug!(front = index, "no connection to the hub");
+                }
+                Err(_) => return Err(FrontError::Unreachable.into()),
+            }
+        }
+        Err(FrontError::Unreachable.into())
+    }
+}
+
+fn refusal(status: StatusCode, body: &[u8]) -> FrontError {
+    match parse_answer::<ErrorBody>(body) {
+        Ok(ErrorBody { error: ApiError::Unavailable }) => FrontError::Unreachable,
+        Ok(ErrorBody { error }) => FrontError::Refused(error),
+        Err(_) if status.is_server_error() => FrontError::Unreachable,
+        Err(_) => FrontError::Garbage,
+    }
+}
+
+fn encode(body: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(body).expect("the messages of the API are plain fields")
+}
