@@ -183,9 +183,8 @@ impl IntentKind {
         })
     }
 
-    /// The stable word of the choice, also its key in the texts: `choice-<name>`.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
+    /// The stable word of the choice, in refusals and in the keys of the texts.
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::ToggleConsent(_) => "toggle-consent",
             Self::AgreeAll => "agree-all",

@@ -97,3 +97,67 @@ const fn source(language: Language) -> &'static str {
         Language::En => include_str!("../l10n/en.ftl"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jiff::civil::date;
+
+    fn keys(language: Language) -> Vec<&'static str> {
+        let is_key = |key: &&str| key.starts_with(|c: char| c.is_ascii_alphabetic());
+        source(language).lines().filter_map(|line| line.split_once(" =")).map(|(key, _)| key).filter(is_key).collect()
+    }
+
+    #[test]
+    fn every_language_has_the_same_keys_in_the_same_order() {
+        let japanese = keys(Language::Ja);
+        assert!(japanese.len() > 150);
+        for language in Language::ALL {
+            assert_eq!(keys(language), japanese, "{language:?}");
+        }
+    }
+
+    #[test]
+    fn dates_read_as_people_write_them() {
+        let (day, texts) = (date(2026, 11, 21), Texts::new(Language::Ja));
+        assert_eq!(texts.date(day), "2026年11月21日(土)");
+        assert_eq!(texts.date(date(2027, 1, 4)), "2027年1月4日(月)");
+        assert_eq!(texts.birth_date(date(1941, 5, 5)), "1941年5月5日");
+        let week: String = (22..=28).map(|day| texts.date(date(2026, 11, day))).collect();
+        for weekday in ["(日)", "(月)", "(火)", "(水)", "(木)", "(金)", "(土)"] {
+            assert!(week.contains(weekday), "{weekday}");
+        }
+        assert_eq!(Texts::new(Language::En).date(day), "21 November 2026 (Sat)");
+        assert_eq!(texts.time("2026-11-21T00:05:00Z".parse().unwrap()), "09:05");
+    }
+
+    #[test]
+    fn what_is_missing_shows() {
+        let texts = Texts::new(Language::Ja);
+        assert_eq!(texts.text("no-such-key", &[]), "⟦no-such-key⟧");
+        assert!(texts.text("answer-name", &[]).contains("{$name}"));
+    }
+
+    #[test]
+    fn changed_words_of_the_consent_change_its_version() {
+        // FNV-1a: it only has to notice.
+        let mut sum = 0xcbf2_9ce4_8422_2325_u64;
+        for language in Language::ALL {
+            let asks = |line: &&str| ["title-consent", "consent-", "actor-"].iter().any(|key| line.starts_with(key));
+            for byte in source(language).lines().filter(asks).flat_map(str::bytes) {
+                sum = (sum ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+            }
+        }
+        assert_eq!(
+            (TEXT_VERSION, sum),
+            ("2026-11-21", 0x3eb2_f08d_207b_7ac4),
+            "new words: raise TEXT_VERSION and put both here"
+        );
+    }
+
+    #[test]
+    fn texts_are_shared_between_threads() {
+        const fn assert_shared<T: Send + Sync>() {}
+        assert_shared::<Texts>();
+    }
+}

@@ -230,7 +230,7 @@ impl Visit {
     }
 
     const fn can_be_cancelled(&self) -> bool {
-        !matches!(self.state, State::Confirming { step: Closing::Sealing, .. } | State::Sealed(_) | State::Cancelled)
+        !self.is_over() && !matches!(self.state, State::Confirming { step: Closing::Sealing, .. })
     }
 }
 

@@ -80,6 +80,18 @@ impl Visit {
         Self { setup, started_at: now, consent: None, certificate: None, card_seen: false, state }
     }
 
+    /// Whether nothing can follow: it is sealed, or thrown away.
+    #[must_use]
+    pub const fn is_over(&self) -> bool {
+        matches!(self.state, State::Sealed(_) | State::Cancelled)
+    }
+
+    /// The institution the visit belongs to.
+    #[must_use]
+    pub const fn institution(&self) -> &InstitutionCode {
+        &self.setup.institution
+    }
+
     /// Takes an event and says what to do.
     ///
     /// # Errors

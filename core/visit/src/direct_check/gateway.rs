@@ -6,6 +6,8 @@ use tazune_model::{Bytes, Eligibility, FailureCode, Sha256, Timestamp};
 const MAX_SKEW: SignedDuration = SignedDuration::from_mins(5);
 /// A PIN is asked only while a challenge has this much life left: time to hold the card and to send.
 const TIME_TO_SIGN: SignedDuration = SignedDuration::from_mins(2);
+/// No challenge lives longer, whatever it says. Source: as above.
+const MAX_LIFE: SignedDuration = SignedDuration::from_mins(10);
 const CHALLENGE_BYTES: usize = 32;
 
 /// A challenge as the gateway gave it; reads from the answer's JSON.
@@ -33,7 +35,7 @@ impl Challenge {
         if now.duration_since(self.issued_at).abs() > MAX_SKEW {
             return Err(GatewayError::ClockSkew);
         }
-        let ends_at = now.saturating_add(life).map_err(|_| GatewayError::Garbage)?;
+        let ends_at = now.saturating_add(life.min(MAX_LIFE)).map_err(|_| GatewayError::Garbage)?;
         Ok(LiveChallenge { challenge: self.challenge, ends_at })
     }
 }
@@ -202,10 +204,15 @@ mod tests {
             let now = bad.issued_at;
             assert_eq!(bad.receive(now), Err(GatewayError::Garbage));
         }
-        let mut far = challenge(32, 10);
-        far.expires_at = Timestamp::MAX;
-        let now = far.issued_at;
-        assert_eq!(far.receive(now), Err(GatewayError::Garbage));
+    }
+
+    #[test]
+    fn no_challenge_lives_longer_than_ten_minutes_here() {
+        let mut long = challenge(32, 60);
+        let now = long.issued_at;
+        assert_eq!(long.clone().receive(now).unwrap().ends_at, now + SignedDuration::from_mins(10));
+        long.expires_at = Timestamp::MAX;
+        assert_eq!(long.receive(now).unwrap().ends_at, now + SignedDuration::from_mins(10));
     }
 
     #[test]
