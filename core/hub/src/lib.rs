@@ -1,1 +1,31 @@
+//! The hub: the *front*, a mailbox of sealed envelopes that devices reach, and the *desk*, which opens them at the clinic.
 //!
+//! The two are roles of one program. The desk reaches the front only through the front's HTTPS API, also in one process,
+//! so that either can move to another computer. The front holds nothing that names a patient and no key of the clinic.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`mod@init`], [`config`] | data folders: what is made once, and what is read at every start |
+//! | [`front`] | the API of devices and desk, one endpoint per file |
+//! | [`desk`] | dialler, opener, face exporter, pairing, keys |
+//! | [`store`] | what both keep, as traits with one conformance suite, on SQLite |
+//! | [`admin`] | how commands talk to the running desk |
+
+pub mod admin;
+mod ca;
+mod clock;
+pub mod config;
+pub mod desk;
+mod error;
+mod files;
+pub mod front;
+pub mod init;
+mod random;
+mod stop;
+pub mod store;
+mod tls;
+
+pub use clock::SystemClock;
+pub use error::StartError;
+pub use random::Random;
+pub use stop::{Stop, Stopping};

@@ -1,0 +1,119 @@
+use std::{fs, path::Path};
+
+use reqwest::{Method, StatusCode};
+use serde::{Serialize, de::DeserializeOwned};
+use tazune_link::pairing::SessionId;
+use tazune_model::FailureCode;
+
+use super::{
+    AdminFile, admin_file,
+    messages::{
+        AdminRefusal, Decision, OpenedPairing, PAIRING, PAIRING_CODE, PAIRING_DECISION, PAIRINGS, PairingView, RECORDS,
+        RecordsView, TypedCode,
+    },
+};
+use crate::tls;
+
+/// A command could not be done by the running desk.
+#[derive(Debug, thiserror::Error)]
+pub enum AdminError {
+    /// No desk is running on this folder, or its port cannot be used.
+    #[error("tazune-hub does not run on this folder ({0})")]
+    NotRunning(String),
+    /// The desk refused.
+    #[error("{}", .0.detail)]
+    Refused(AdminRefusal),
+}
+
+impl AdminError {
+    /// The failure a person meets, if it is one.
+    #[must_use]
+    pub const fn failure_code(&self) -> Option<FailureCode> {
+        match self {
+            Self::NotRunning(_) => Some(FailureCode::HubNotRunning),
+            Self::Refused(refusal) => refusal.code,
+        }
+    }
+}
+
+/// The admin port of the desk that runs on a data folder.
+pub struct AdminClient {
+    http: reqwest::Client,
+    base: String,
+    token: String,
+}
+
+impl AdminClient {
+    /// Finds the running desk.
+    ///
+    /// # Errors
+    /// [`AdminError::NotRunning`] when the folder does not say where the port is.
+    pub fn find(folder: &Path) -> Result<Self, AdminError> {
+        let path = admin_file(folder);
+        let file: AdminFile =
+            fs::read(&path).map_err(|error| AdminError::NotRunning(format!("{}: {error}", path.display()))).and_then(
+                |json| serde_json::from_slice(&json).map_err(|error| AdminError::NotRunning(error.to_string())),
+            )?;
+        let http = tls::local_client().map_err(|error| AdminError::NotRunning(error.to_string()))?;
+        Ok(Self { http, base: format!("http://{}", file.address), token: file.token })
+    }
+
+    /// Opens a pairing session.
+    ///
+    /// # Errors
+    /// [`AdminError`], here as below.
+    pub async fn open_pairing(&self) -> Result<OpenedPairing, AdminError> {
+        self.call(Method::POST, PAIRINGS.into(), None::<&()>).await
+    }
+
+    /// Where a pairing stands; waits up to `wait_s` seconds for a change.
+    #[expect(clippy::missing_errors_doc, reason = "as above")]
+    pub async fn pairing(&self, session: &SessionId, wait_s: u32) -> Result<PairingView, AdminError> {
+        self.call(Method::GET, format!("{}?wait_s={wait_s}", of(PAIRING, session)), None::<&()>).await
+    }
+
+    /// Hands over the six digits that were typed; there is one attempt.
+    #[expect(clippy::missing_errors_doc, reason = "as above")]
+    pub async fn type_code(&self, session: &SessionId, code: &str) -> Result<PairingView, AdminError> {
+        self.call(Method::POST, of(PAIRING_CODE, session), Some(&TypedCode { code: code.into() })).await
+    }
+
+    /// Approves the device, or turns it down.
+    #[expect(clippy::missing_errors_doc, reason = "as above")]
+    pub async fn decide(&self, session: &SessionId, approve: bool) -> Result<PairingView, AdminError> {
+        self.call(Method::POST, of(PAIRING_DECISION, session), Some(&Decision { approve })).await
+    }
+
+    /// The records of the desk.
+    #[expect(clippy::missing_errors_doc, reason = "as above")]
+    pub async fn records(&self) -> Result<RecordsView, AdminError> {
+        self.call(Method::GET, RECORDS.into(), None::<&()>).await
+    }
+
+    async fn call<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: String,
+        body: Option<&impl Serialize>,
+    ) -> Result<T, AdminError> {
+        let unusable = |error: reqwest::Error| AdminError::NotRunning(error.without_url().to_string());
+        let mut request = self.http.request(method, format!("{}{path}", self.base)).bearer_auth(&self.token);
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        let response = request.send().await.map_err(unusable)?;
+        let status = response.status();
+        let bytes = response.bytes().await.map_err(unusable)?;
+        if status == StatusCode::OK {
+            return serde_json::from_slice(&bytes).map_err(|error| AdminError::NotRunning(error.to_string()));
+        }
+        match serde_json::from_slice::<AdminRefusal>(&bytes) {
+            Ok(refusal) => Err(AdminError::Refused(refusal)),
+            Err(_) => Err(AdminError::NotRunning(format!("HTTP {status}"))),
+        }
+    }
+}
+
+fn of(path: &str, session: &SessionId) -> String {
+    path.replace("{session}", session.as_str())
+}

@@ -1,0 +1,145 @@
+mod init;
+mod output;
+mod pair;
+mod records;
+mod serve;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{Args, Parser, Subcommand};
+use tazune_hub::{StartError, admin::AdminError, config::SettingError};
+use tazune_model::FailureCode;
+
+/// How a command ended: its exit code, the same in every version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Exit {
+    /// Done.
+    Done = 0,
+    /// Input or output of the command itself failed.
+    Broken = 1,
+    /// The command line is wrong; clap's own code.
+    Usage = 2,
+    /// A setting or a data folder cannot be used.
+    Setting = 3,
+    /// The hub does not run, or its admin port cannot be used.
+    NotRunning = 4,
+    /// The hub refused, or a device was not paired.
+    Refused = 5,
+    /// The database cannot be used.
+    Store = 6,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+/// A command that did not do what was asked.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    exit: Exit,
+    code: Option<FailureCode>,
+    text: String,
+}
+
+impl Failure {
+    fn new(exit: Exit, code: Option<FailureCode>, text: impl ToString) -> Self {
+        Self { exit, code, text: text.to_string() }
+    }
+
+    /// Says what went wrong, and ends with its exit code.
+    #[expect(clippy::print_stderr, reason = "a command says on stderr why it failed")]
+    pub(crate) fn report(self) -> ExitCode {
+        match self.code {
+            Some(code) => eprintln!("tazune-hub: {code}: {}", self.text),
+            None => eprintln!("tazune-hub: {}", self.text),
+        }
+        self.exit.into()
+    }
+}
+
+impl From<SettingError> for Failure {
+    fn from(error: SettingError) -> Self {
+        Self::new(Exit::Setting, Some(error.failure_code()), error)
+    }
+}
+
+impl From<StartError> for Failure {
+    fn from(error: StartError) -> Self {
+        match error {
+            StartError::Setting(error) => error.into(),
+            StartError::Store(error) => Self::new(Exit::Store, Some(error.failure_code()), error),
+        }
+    }
+}
+
+impl From<AdminError> for Failure {
+    fn from(error: AdminError) -> Self {
+        let exit = match &error {
+            AdminError::NotRunning(_) => Exit::NotRunning,
+            AdminError::Refused(_) => Exit::Refused,
+        };
+        Self::new(exit, error.failure_code(), error)
+    }
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Self {
+        Self::new(Exit::Broken, None, error)
+    }
+}
+
+/// The clinic's hub: a mailbox of sealed envelopes (front) and the desk that opens them.
+///
+/// Exit codes: 0 done, 1 input or output failed, 2 wrong command line, 3 setting or data folder, 4 hub not running,
+/// 5 refused, 6 database.
+#[derive(Debug, Parser)]
+#[command(name = "tazune-hub", version)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Make keys, settings and data folders of a new hub.
+    Init(Box<init::Init>),
+    /// Run the hub until it is asked to stop.
+    Serve(serve::Serve),
+    /// Pair a device: QR code, six digits, approval.
+    Pair(pair::Pair),
+    /// List the records of the desk; nothing in the list names a person.
+    Records(records::Records),
+}
+
+impl Cli {
+    pub(crate) async fn run(self) -> Result<(), Failure> {
+        match self.command {
+            Command::Init(command) => command.run(),
+            Command::Serve(command) => command.run().await,
+            Command::Pair(command) => command.run().await,
+            Command::Records(command) => command.run().await,
+        }
+    }
+}
+
+/// Where the desk keeps its data.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+struct DeskFolder {
+    /// The folder that `init` made.
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// The desk's own folder, where it runs without a front.
+    #[arg(long, value_name = "DIR")]
+    desk_data: Option<PathBuf>,
+}
+
+impl DeskFolder {
+    fn path(&self) -> PathBuf {
+        let beside_front = self.data.as_ref().map(|data| data.join("desk"));
+        self.desk_data.clone().or(beside_front).expect("clap asks for one of the two")
+    }
+}

@@ -1,0 +1,139 @@
+use std::{net::SocketAddr, path::PathBuf, sync::Arc};
+
+use clap::{Args, ValueEnum};
+use serde::Serialize;
+use tazune_hub::{
+    Random, Stop, SystemClock,
+    config::FrontAddress,
+    desk::{Desk, FrontAt},
+    front::Front,
+};
+use tazune_model::Clock;
+use tracing_subscriber::EnvFilter;
+
+use super::{Exit, Failure, output};
+
+#[derive(Debug, Args)]
+pub(super) struct Serve {
+    /// The folder that `init` made.
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// What to run.
+    #[arg(long, value_enum, default_value_t = Role::Both)]
+    role: Role,
+    /// The front's own folder [default: `front` in the data folder].
+    #[arg(long, value_name = "DIR")]
+    front_data: Option<PathBuf>,
+    /// The desk's own folder [default: `desk` in the data folder].
+    #[arg(long, value_name = "DIR")]
+    desk_data: Option<PathBuf>,
+    /// Where the desk, and devices paired from now on, find a front that runs elsewhere, in place of the settings.
+    #[arg(long, value_name = "https://HOST:PORT")]
+    front_address: Option<FrontAddress>,
+    /// Say in one line of JSON when the hub is ready, and at which addresses.
+    #[arg(long)]
+    ready_json: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Role {
+    Both,
+    Front,
+    Desk,
+}
+
+#[derive(Serialize)]
+struct Ready {
+    ready: bool,
+    front: Option<SocketAddr>,
+    admin: Option<SocketAddr>,
+}
+
+impl Serve {
+    pub(super) async fn run(self) -> Result<(), Failure> {
+        let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let (stop, stopping) = Stop::new();
+
+        let front = match self.role {
+            Role::Desk => None,
+            Role::Both | Role::Front => {
+                let folder = self.folder(self.front_data.as_ref(), "front")?;
+                Some(Front::open(&folder, clock.clone(), stopping.clone()).await?)
+            }
+        };
+        let front_at = match (&front, &self.front_address) {
+            (Some(front), _) => FrontAt::Here(front.address()),
+            (None, Some(address)) => FrontAt::Address(address.clone()),
+            (None, None) => FrontAt::Settings,
+        };
+        let desk = match self.role {
+            Role::Front => None,
+            Role::Both | Role::Desk => {
+                let folder = self.folder(self.desk_data.as_ref(), "desk")?;
+                Some(Desk::open(&folder, front_at, clock, Random::system(), stopping).await?)
+            }
+        };
+
+        self.say_ready(front.as_ref().map(Front::address), desk.as_ref().map(Desk::admin_address))?;
+        let serving = async {
+            tokio::join!(
+                async {
+                    if let Some(front) = front {
+                        front.serve().await;
+                    }
+                },
+                async {
+                    if let Some(desk) = desk {
+                        desk.serve().await;
+                    }
+                }
+            )
+        };
+        let asked = async {
+            let asked = asked_to_stop().await;
+            tracing::info!("stopping");
+            stop.stop();
+            asked
+        };
+        let (_, asked) = tokio::join!(serving, asked);
+        Ok(asked?)
+    }
+
+    fn folder(&self, own: Option<&PathBuf>, name: &str) -> Result<PathBuf, Failure> {
+        let in_data = self.data.as_ref().map(|data| data.join(name));
+        own.cloned()
+            .or(in_data)
+            .ok_or_else(|| Failure::new(Exit::Usage, None, format!("give --data DIR or --{name}-data DIR")))
+    }
+
+    fn say_ready(&self, front: Option<SocketAddr>, admin: Option<SocketAddr>) -> std::io::Result<()> {
+        if self.ready_json {
+            let ready = Ready { ready: true, front, admin };
+            return output::line(serde_json::to_string(&ready).expect("addresses are plain text"));
+        }
+        if let Some(front) = front {
+            output::line(format!("Devices are served at {front}."))?;
+        }
+        if let Some(admin) = admin {
+            output::line(format!("Commands are served at {admin}."))?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(unix)]
+async fn asked_to_stop() -> std::io::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        interrupted = tokio::signal::ctrl_c() => interrupted,
+        _ = terminate.recv() => Ok(()),
+    }
+}
+
+#[cfg(not(unix))]
+async fn asked_to_stop() -> std::io::Result<()> {
+    tokio::signal::ctrl_c().await
+}

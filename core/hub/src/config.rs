@@ -1,0 +1,215 @@
+//! What a hub is told once, by `init`, and reads at every start: one `settings.json` per role.
+
+use std::{
+    fmt, fs, io,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use tazune_model::{Bytes, ConsentItem, FailureCode, InstitutionCode, Sha256};
+
+use crate::files;
+
+/// Name of the settings file in either data folder; it is written last, so where it is, everything else is.
+pub(crate) const SETTINGS: &str = "settings.json";
+
+/// A setting, or a file that a setting names, is missing or malformed.
+#[derive(Debug, thiserror::Error)]
+pub enum SettingError {
+    /// A value that cannot be.
+    #[error("{name}: {why}")]
+    Value {
+        /// The setting or file it stands in.
+        name: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A file or folder that cannot be read or written.
+    #[error("{path}: {source}")]
+    File {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The folder already holds a hub; its keys are never replaced.
+    #[error("{path}: a hub is already set up here")]
+    AlreadySetUp {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// Another process uses the folder.
+    #[error("{path}: another tazune-hub is running on this folder")]
+    InUse {
+        /// The folder.
+        path: PathBuf,
+    },
+}
+
+impl SettingError {
+    /// The failure a person meets.
+    #[must_use]
+    pub const fn failure_code(&self) -> FailureCode {
+        FailureCode::SettingInvalid
+    }
+
+    pub(crate) fn value(name: impl Into<String>, why: impl fmt::Display) -> Self {
+        Self::Value { name: name.into(), why: why.to_string() }
+    }
+
+    pub(crate) fn file(path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        |source| Self::File { path, source }
+    }
+}
+
+/// Where a front is reached: `https://host:port` and nothing else.
+///
+/// Port 0 stands for the port that the front is given when it starts; only a front in the same process can be meant.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct FrontAddress {
+    host: String,
+    port: u16,
+}
+
+impl FrontAddress {
+    /// Host name or IP address; an IPv6 address without its brackets.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// The TCP port.
+    #[must_use]
+    pub const fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The same address, with `port` where it has port 0.
+    #[must_use]
+    pub fn with_port_if_open(mut self, port: u16) -> Self {
+        if self.port == 0 {
+            self.port = port;
+        }
+        self
+    }
+}
+
+impl fmt::Display for FrontAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.host.contains(':') {
+            true => write!(f, "https://[{}]:{}", self.host, self.port),
+            false => write!(f, "https://{}:{}", self.host, self.port),
+        }
+    }
+}
+
+impl std::str::FromStr for FrontAddress {
+    type Err = SettingError;
+
+    fn from_str(text: &str) -> Result<Self, SettingError> {
+        let refused = |why: &str| SettingError::value("front address", why);
+        let url = reqwest::Url::parse(text).map_err(|error| refused(&error.to_string()))?;
+        if url.scheme() != "https" || url.path() != "/" || url.query().is_some() || !url.username().is_empty() {
+            return Err(refused("must be https://host:port"));
+        }
+        let host = url.host_str().ok_or_else(|| refused("has no host"))?;
+        let port = url.port_or_known_default().ok_or_else(|| refused("has no port"))?;
+        Ok(Self { host: host.trim_start_matches('[').trim_end_matches(']').to_owned(), port })
+    }
+}
+
+impl TryFrom<String> for FrontAddress {
+    type Error = SettingError;
+
+    fn try_from(text: String) -> Result<Self, SettingError> {
+        text.parse()
+    }
+}
+
+impl From<FrontAddress> for String {
+    fn from(address: FrontAddress) -> Self {
+        address.to_string()
+    }
+}
+
+/// What the front must know: nothing here is secret.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FrontSettings {
+    /// The institution (医療機関コード) whose mailbox this is.
+    pub institution: InstitutionCode,
+    /// Address and port to listen on; port 0 lets the system choose.
+    pub listen: SocketAddr,
+}
+
+/// What the desk must know; secrets are files of their own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DeskSettings {
+    /// The institution (医療機関コード).
+    pub institution: InstitutionCode,
+    /// Where devices, and the desk itself, reach the front; the desk uses the first.
+    pub front_addresses: Vec<FrontAddress>,
+    /// SHA-256 of the front's public key (SPKI, DER), which devices pin.
+    pub front_spki_sha256: Sha256,
+    /// The folder that the receipt computer (レセコン) takes face files from.
+    pub face_folder: PathBuf,
+    /// Base address of the gateway, for example `https://gateway.example:8443`.
+    pub gateway_url: String,
+    /// The authorities (DER) that the gateway's certificate is checked against.
+    pub gateway_ca_certificates: Vec<Bytes>,
+    /// The authorities (DER) that a card's certificate must come from.
+    pub card_anchors: Vec<Bytes>,
+    /// What patients are asked to consent to.
+    pub consent_items: Vec<ConsentItem>,
+    /// Hours that a device keeps a record after the clinic accepted it.
+    pub purge_after_hours: u32,
+}
+
+/// Reads the settings of a role from its data folder.
+///
+/// # Errors
+/// [`SettingError`] when the file is missing or not of its shape.
+pub(crate) fn load<T: DeserializeOwned>(folder: &Path) -> Result<T, SettingError> {
+    let path = folder.join(SETTINGS);
+    let json = fs::read(&path).map_err(SettingError::file(&path))?;
+    serde_json::from_slice(&json).map_err(|error| SettingError::value(path.display().to_string(), error))
+}
+
+/// Writes the settings of a role into its data folder.
+pub(crate) fn save<T: Serialize>(folder: &Path, settings: &T) -> Result<(), SettingError> {
+    let path = folder.join(SETTINGS);
+    let json = serde_json::to_vec_pretty(settings).map_err(|error| SettingError::value(SETTINGS, error))?;
+    files::write_private(&path, &json).map_err(SettingError::file(&path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn front_address_is_a_host_and_a_port() {
+        for (text, host, port) in [
+            ("https://hub.example:8443", "hub.example", 8443),
+            ("https://hub.example", "hub.example", 443),
+            ("https://127.0.0.1:0", "127.0.0.1", 0),
+            ("https://[::1]:8443/", "::1", 8443),
+        ] {
+            let address: FrontAddress = text.parse().unwrap();
+            assert_eq!((address.host(), address.port()), (host, port), "{text}");
+            assert_eq!(address.to_string().parse::<FrontAddress>().unwrap(), address);
+        }
+        for text in ["http://hub.example", "https://hub.example/path", "https://u@hub.example", "hub.example:1", ""] {
+            assert!(text.parse::<FrontAddress>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_open_port_is_filled_in_and_a_chosen_one_stays() {
+        let port = |text: &str| text.parse::<FrontAddress>().unwrap().with_port_if_open(7).port();
+        assert_eq!((port("https://127.0.0.1:0"), port("https://127.0.0.1:9")), (7, 9));
+    }
+}

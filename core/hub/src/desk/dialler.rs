@@ -1,0 +1,81 @@
+use std::{sync::Arc, time::Duration};
+
+use tazune_link::front_api::DeskWork;
+
+use super::{
+    Pairings,
+    face::FaceExporter,
+    front_client::{FrontClient, FrontError},
+    opener::Opener,
+};
+use crate::store::StoreError;
+
+/// First and longest pause after a failure; it doubles in between.
+const PAUSE: Duration = Duration::from_millis(250);
+const LONGEST_PAUSE: Duration = Duration::from_secs(15);
+
+/// Asks the front for work, for ever, and hands back what the desk says to it.
+pub(super) struct Dialler {
+    pub(super) front: FrontClient,
+    pub(super) opener: Opener,
+    pub(super) pairings: Arc<Pairings>,
+    pub(super) exporter: Arc<FaceExporter>,
+}
+
+#[derive(Debug, thiserror::Error)]
+enum RoundError {
+    #[error(transparent)]
+    Front(#[from] FrontError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The front offers only what cannot be answered; asking at once would bring the same.
+    #[error("the front offers envelopes that name no record")]
+    NoProgress,
+}
+
+impl Dialler {
+    pub(super) async fn run(&self) {
+        let mut pause = PAUSE;
+        loop {
+            match self.round().await {
+                Ok(()) => pause = PAUSE,
+                Err(error) => {
+                    tracing::warn!(%error, pause_ms = pause.as_millis(), "no work could be taken from the front");
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(LONGEST_PAUSE);
+                }
+            }
+        }
+    }
+
+    async fn round(&self) -> Result<(), RoundError> {
+        self.pairings.announce().await?;
+        let DeskWork { envelopes, hellos } = self.front.work().await?;
+        let was_nothing_but_envelopes = hellos.is_empty() && !envelopes.is_empty();
+        for hello in hellos {
+            self.pairings.hello_arrived(hello).await?;
+        }
+        let mut receipts = Vec::new();
+        let mut failed = None;
+        for bytes in envelopes {
+            match self.opener.judge(bytes).await {
+                Ok(receipt) => receipts.extend(receipt),
+                Err(error) => {
+                    // What was judged before is committed and can be said; the rest is offered again.
+                    failed = Some(error);
+                    break;
+                }
+            }
+        }
+        self.exporter.wake();
+        let has_progress = !receipts.is_empty();
+        if has_progress {
+            self.front.put_receipts(receipts).await?;
+        }
+        match failed {
+            Some(error) => Err(error.into()),
+            None if was_nothing_but_envelopes && !has_progress => Err(RoundError::NoProgress),
+            None => Ok(()),
+        }
+    }
+}

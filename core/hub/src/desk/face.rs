@@ -1,0 +1,171 @@
+//! Face files: each is put into the folder of the receipt computer (レセコン) once, and never again.
+//!
+//! The consumer takes a file within moments and deletes it, so a file that is not there may have been taken. Therefore:
+//!
+//! 1. Name and bytes are committed with the record (`waiting`).
+//! 2. The bytes are *staged* in the folder under a hidden name that no consumer takes; file and folder are synced.
+//! 3. `renaming` is committed. From here on nothing is ever staged again.
+//! 4. The staged file is renamed; the folder is synced.
+//! 5. `written` is committed.
+//!
+//! After a kill before 3 the file is staged anew: nobody has seen it. After a kill between 3 and 5 the staged name tells:
+//! still there, so it was not renamed and is renamed now; gone, so it was renamed, and the consumer may have it already.
+//! "Gone" must not be believed of a folder that is not there (a share that is not mounted), so a small marker file shows
+//! that the folder is the one that was staged in.
+
+use std::{
+    fs::{self, OpenOptions},
+    io,
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use tazune_model::{Bytes, FailureCode};
+use tokio::sync::Notify;
+
+use crate::{
+    Stopping, files,
+    store::{DeskStore, StoreError},
+};
+
+const MARKER: &str = ".tazune-face-folder";
+const MARKER_TEXT: &[u8] = b"Tazune stages face files in this folder. Leave this file here.\n";
+
+/// First and longest pause after a failure; it doubles in between.
+const PAUSE: Duration = Duration::from_millis(500);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// The face folder cannot be used just now; the record waits.
+#[derive(Debug, thiserror::Error)]
+#[error("the face folder cannot be written: {0}")]
+pub struct FaceError(#[from] io::Error);
+
+impl FaceError {
+    /// The failure a person meets.
+    #[must_use]
+    pub const fn failure_code(&self) -> FailureCode {
+        FailureCode::FaceFolderUnwritable
+    }
+}
+
+/// Empties the outbox into the face folder.
+pub(crate) struct FaceExporter {
+    folder: FaceFolder,
+    store: Arc<dyn DeskStore>,
+    bell: Notify,
+    failure: Mutex<Option<FailureCode>>,
+}
+
+#[derive(Debug, thiserror::Error)]
+enum ExportError {
+    #[error(transparent)]
+    Face(#[from] FaceError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl ExportError {
+    const fn failure_code(&self) -> FailureCode {
+        match self {
+            Self::Face(error) => error.failure_code(),
+            Self::Store(error) => error.failure_code(),
+        }
+    }
+}
+
+impl FaceExporter {
+    pub(super) fn new(folder: PathBuf, store: Arc<dyn DeskStore>) -> Self {
+        Self { folder: FaceFolder(folder), store, bell: Notify::new(), failure: Mutex::new(None) }
+    }
+
+    /// Why files wait, if they do.
+    pub(super) fn failure(&self) -> Option<FailureCode> {
+        *self.failure.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// There may be something in the outbox.
+    pub(super) fn wake(&self) {
+        self.bell.notify_one();
+    }
+
+    /// Writes what is in the outbox and waits for more, until asked to stop; a step once begun is finished.
+    pub(super) async fn run(&self, stopping: Stopping) {
+        let mut pause = PAUSE;
+        loop {
+            let step = self.step().await;
+            *self.failure.lock().unwrap_or_else(PoisonError::into_inner) =
+                step.as_ref().err().map(ExportError::failure_code);
+            let mut rest = Duration::ZERO;
+            match step {
+                Ok(true) => pause = PAUSE,
+                Ok(false) => rest = Duration::MAX,
+                Err(error) => {
+                    tracing::warn!(code = %error.failure_code(), %error, "a face file waits");
+                    rest = pause;
+                    pause = (pause * 2).min(LONGEST_PAUSE);
+                }
+            }
+            tokio::select! {
+                biased;
+                () = stopping.requested() => return,
+                () = self.bell.notified() => {}
+                () = tokio::time::sleep(rest) => {}
+            }
+        }
+    }
+
+    /// Writes one file; false when there is none to write.
+    async fn step(&self) -> Result<bool, ExportError> {
+        let Some(export) = self.store.next_export().await? else { return Ok(false) };
+        if !export.is_renaming {
+            let (folder, name) = (self.folder.clone(), export.name.clone());
+            blocking(move || folder.stage(&name, &export.content)).await?;
+            self.store.export_renaming(export.record_id).await?;
+        }
+        let (folder, name) = (self.folder.clone(), export.name);
+        blocking(move || folder.publish(&name)).await?;
+        self.store.export_written(export.record_id).await?;
+        tracing::info!(record = %export.record_id, "face file written");
+        Ok(true)
+    }
+}
+
+async fn blocking(work: impl FnOnce() -> io::Result<()> + Send + 'static) -> Result<(), FaceError> {
+    let done = tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?;
+    Ok(done?)
+}
+
+#[derive(Clone)]
+struct FaceFolder(PathBuf);
+
+impl FaceFolder {
+    fn staged(&self, name: &str) -> PathBuf {
+        self.0.join(format!(".{name}.tmp"))
+    }
+
+    /// Puts the bytes under the hidden name, whole and durable.
+    fn stage(&self, name: &str, content: &Bytes) -> io::Result<()> {
+        let marker = self.0.join(MARKER);
+        if !marker.exists() {
+            files::write_synced(OpenOptions::new().write(true).create(true).truncate(true), &marker, MARKER_TEXT)?;
+        }
+        let staged = self.staged(name);
+        match fs::remove_file(&staged) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        // A new file, so that nothing put there by others is followed; readable as other files of the share are.
+        files::write_synced(OpenOptions::new().write(true).create_new(true), &staged, content.as_slice())?;
+        files::sync_folder(&self.0)
+    }
+
+    /// Gives the staged file its name, unless that has happened before.
+    fn publish(&self, name: &str) -> io::Result<()> {
+        match fs::rename(self.staged(name), self.0.join(name)) {
+            Ok(()) => files::sync_folder(&self.0),
+            Err(error) if error.kind() == io::ErrorKind::NotFound && self.0.join(MARKER).exists() => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+}

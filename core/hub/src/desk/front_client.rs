@@ -1,0 +1,101 @@
+use reqwest::{Client, Method, StatusCode};
+use serde::Serialize;
+use tazune_link::{
+    front_api::{
+        self, ApiError, DESK_RECEIPTS, DESK_WORK, DeskReceipt, DeskReceipts, DeskWork, DeviceRegistration, ErrorBody,
+        PairingAnswer, PairingOpened, parse_answer,
+    },
+    pairing::SessionId,
+};
+use tazune_model::{DeviceId, Timestamp};
+
+use crate::config::FrontAddress;
+
+/// Seconds a question for work waits at the front; below the time-out of the client.
+const WAIT_S: u32 = 25;
+
+/// The front did not do what the desk asked.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum FrontError {
+    /// No answer.
+    #[error("the front cannot be reached: {0}")]
+    Unreachable(#[from] reqwest::Error),
+    /// An answer that says no.
+    #[error("the front refused: {0:?}")]
+    Refused(ApiError),
+    /// An answer that is none.
+    #[error("the front's answer is none (HTTP {0})")]
+    Garbage(StatusCode),
+}
+
+/// The front's API as the desk uses it.
+#[derive(Clone)]
+pub(super) struct FrontClient {
+    http: Client,
+    base: String,
+}
+
+impl FrontClient {
+    /// `http` has the desk's certificate and trusts the hub's CA.
+    pub(super) fn new(http: Client, front: &FrontAddress) -> Self {
+        Self { http, base: front.to_string() }
+    }
+
+    /// What waits for the desk; waits for the first.
+    pub(super) async fn work(&self) -> Result<DeskWork, FrontError> {
+        let path = format!("{DESK_WORK}?wait_s={WAIT_S}");
+        let (status, body) = self.call(Method::GET, &path, None::<&()>).await?;
+        parse_answer(&body).map_err(|_| FrontError::Garbage(status))
+    }
+
+    /// Hands over receipts.
+    pub(super) async fn put_receipts(&self, receipts: Vec<DeskReceipt>) -> Result<(), FrontError> {
+        self.call(Method::POST, DESK_RECEIPTS, Some(&DeskReceipts { receipts })).await.map(drop)
+    }
+
+    /// Opens a pairing session.
+    pub(super) async fn open_pairing(&self, session: &SessionId, expires_at: Timestamp) -> Result<(), FrontError> {
+        let path = front_api::desk_pairing_path(session);
+        self.call(Method::PUT, &path, Some(&PairingOpened { expires_at })).await.map(drop)
+    }
+
+    /// Says what the device of a session is to hear.
+    pub(super) async fn put_pairing_answer(
+        &self,
+        session: &SessionId,
+        answer: &PairingAnswer,
+    ) -> Result<(), FrontError> {
+        self.call(Method::PUT, &front_api::desk_pairing_state_path(session), Some(answer)).await.map(drop)
+    }
+
+    /// Registers a device.
+    pub(super) async fn put_device(
+        &self,
+        device: &DeviceId,
+        registration: &DeviceRegistration,
+    ) -> Result<(), FrontError> {
+        self.call(Method::PUT, &front_api::desk_device_path(device), Some(registration)).await.map(drop)
+    }
+
+    async fn call(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&impl Serialize>,
+    ) -> Result<(StatusCode, Vec<u8>), FrontError> {
+        let mut request = self.http.request(method, format!("{}{path}", self.base));
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        let response = request.send().await?;
+        let status = response.status();
+        let answer = response.bytes().await?;
+        if status.is_success() {
+            return Ok((status, answer.to_vec()));
+        }
+        Err(match parse_answer::<ErrorBody>(&answer) {
+            Ok(body) => FrontError::Refused(body.error),
+            Err(_) => FrontError::Garbage(status),
+        })
+    }
+}

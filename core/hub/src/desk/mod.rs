@@ -1,0 +1,190 @@
+//! The desk: sits at the clinic, holds its keys, dials out to the front, opens what devices sealed, writes face files.
+//!
+//! Four things run beside each other and meet only in the store and in [`pairing::Pairings`]: the dialler takes work from
+//! the front, the opener judges each envelope, the face exporter empties the outbox, the admin port serves commands.
+
+mod dialler;
+mod enrolment;
+mod face;
+mod front_client;
+pub(crate) mod keys;
+mod opener;
+mod pairing;
+
+use std::{net::SocketAddr, path::Path, sync::Arc};
+
+use tazune_link::pairing::{GatewaySettings, Settings};
+use tazune_model::{Bytes, Clock, FailureCode};
+
+pub use face::FaceError;
+pub(crate) use pairing::{PairError, Pairings};
+
+use crate::{
+    Random, StartError, Stopping,
+    admin::{AdminPort, AdminState},
+    config::{self, DeskSettings, FrontAddress, SettingError},
+    files::FolderLock,
+    store::{DeskStore, RecordSummary, SqliteDeskStore, StoreError},
+    tls,
+};
+use dialler::Dialler;
+use enrolment::Enrolment;
+use face::FaceExporter;
+use front_client::FrontClient;
+use keys::DeskKeys;
+use opener::Opener;
+
+/// Where the desk finds the front.
+#[derive(Clone, Debug)]
+pub enum FrontAt {
+    /// In this process, listening on this address.
+    Here(SocketAddr),
+    /// At the first address of the settings.
+    Settings,
+    /// At this address, and devices too.
+    Address(FrontAddress),
+}
+
+/// A desk that has its keys and its database, and is ready to serve.
+pub struct Desk {
+    dialler: Dialler,
+    exporter: Arc<FaceExporter>,
+    admin: AdminPort,
+    stopping: Stopping,
+    lock: FolderLock,
+}
+
+impl Desk {
+    /// Opens the desk of a data folder.
+    ///
+    /// # Errors
+    /// [`StartError`] when settings, keys or database cannot be used.
+    pub async fn open(
+        folder: &Path,
+        front: FrontAt,
+        clock: Arc<dyn Clock>,
+        random: Random,
+        stopping: Stopping,
+    ) -> Result<Self, StartError> {
+        let settings: DeskSettings = config::load(folder)?;
+        let lock = FolderLock::take(folder)
+            .map_err(SettingError::file(folder))?
+            .ok_or_else(|| SettingError::InUse { path: folder.to_owned() })?;
+        let unusable = |error: tls::TlsError| SettingError::value(folder.display().to_string(), error);
+        let keys = DeskKeys::load(folder, settings.institution.clone(), &random)?;
+        let store: Arc<dyn DeskStore> = Arc::new(SqliteDeskStore::open(&folder.join("desk.sqlite"))?);
+
+        let (dialled, offered) = addresses(&front, &settings)?;
+        let authority = [keys.ca.certificate()];
+        let http = tls::https_client(authority, Some(keys.client), clock.clone()).map_err(unusable)?;
+        let front = FrontClient::new(http, &dialled);
+        let gateway_ca = settings.gateway_ca_certificates.iter().map(Bytes::as_slice);
+        let http = tls::https_client(gateway_ca, None, clock.clone()).map_err(unusable)?;
+        let enrolment =
+            Enrolment::new(http, &settings.gateway_url, settings.institution.clone(), keys.enrolment_secret);
+
+        let exporter = Arc::new(FaceExporter::new(settings.face_folder.clone(), store.clone()));
+        let pairings = Arc::new(Pairings {
+            fronts: offered.iter().map(ToString::to_string).collect(),
+            front_spki_sha256: settings.front_spki_sha256,
+            institution: settings.institution.clone(),
+            settings: device_settings(&settings),
+            ca: keys.ca,
+            clinic_key: keys.clinic.sealing_key(),
+            receipt_key: keys.receipt.verifying_key(),
+            front: front.clone(),
+            enrolment,
+            store: store.clone(),
+            clock: clock.clone(),
+            random: random.clone(),
+            sessions: Default::default(),
+        });
+        let opener = Opener {
+            institution: settings.institution,
+            clinic_key: keys.clinic,
+            receipt_key: keys.receipt,
+            store: store.clone(),
+            clock,
+        };
+        let admin_state =
+            AdminState { pairings: pairings.clone(), records: Records { store, exporter: exporter.clone() } };
+        let admin = AdminPort::open(folder, admin_state, &random).await?;
+        let dialler = Dialler { front, opener, pairings, exporter: exporter.clone() };
+        Ok(Self { dialler, exporter, admin, stopping, lock })
+    }
+
+    /// The address of the admin port, on this computer only.
+    #[must_use]
+    pub const fn admin_address(&self) -> SocketAddr {
+        self.admin.address()
+    }
+
+    /// Serves until asked to stop.
+    pub async fn serve(self) {
+        let Self { dialler, exporter, admin, stopping, lock } = self;
+        tokio::join!(admin.serve(stopping.clone()), exporter.run(stopping.clone()), async {
+            // May be dropped anywhere: what it commits it commits whole, and the front offers the rest again.
+            tokio::select! {
+                () = dialler.run() => {}
+                () = stopping.requested() => {}
+            }
+        });
+        drop(lock);
+    }
+}
+
+/// The list of records, and what keeps their files from being written.
+#[derive(Clone)]
+pub(crate) struct Records {
+    store: Arc<dyn DeskStore>,
+    exporter: Arc<FaceExporter>,
+}
+
+impl Records {
+    /// Every record and quarantined envelope, oldest first.
+    pub(crate) async fn list(&self) -> Result<Vec<RecordSummary>, StoreError> {
+        self.store.records().await
+    }
+
+    /// Why face files wait, if they do.
+    pub(crate) fn face_failure(&self) -> Option<FailureCode> {
+        self.exporter.failure()
+    }
+}
+
+/// The address the desk dials, and those that devices are told.
+fn addresses(front: &FrontAt, settings: &DeskSettings) -> Result<(FrontAddress, Vec<FrontAddress>), SettingError> {
+    let configured = settings.front_addresses.clone();
+    let (dialled, offered) = match front {
+        FrontAt::Here(address) => {
+            let offered: Vec<_> = configured.into_iter().map(|front| front.with_port_if_open(address.port())).collect();
+            let is_on_loopback = address.ip().is_unspecified() || address.ip().is_loopback();
+            let dialled = match is_on_loopback {
+                true => Some(format!("https://127.0.0.1:{}", address.port()).parse()?),
+                false => offered.first().cloned(),
+            };
+            (dialled, offered)
+        }
+        FrontAt::Settings => (configured.first().cloned(), configured),
+        FrontAt::Address(address) => (Some(address.clone()), vec![address.clone()]),
+    };
+    let dialled = dialled.ok_or_else(|| SettingError::value("front address", "is missing"))?;
+    if dialled.port() == 0 || offered.iter().any(|front| front.port() == 0) {
+        return Err(SettingError::value("front address", "has port 0, which only a front in this process can fill in"));
+    }
+    Ok((dialled, offered))
+}
+
+/// What every device is told; the certificates of its own at the gateway are added when it is enrolled.
+fn device_settings(settings: &DeskSettings) -> Settings {
+    Settings {
+        gateway: GatewaySettings {
+            url: settings.gateway_url.clone(),
+            ca_certificates: settings.gateway_ca_certificates.clone(),
+            client_certificates: Vec::new(),
+        },
+        card_anchors: settings.card_anchors.clone(),
+        consent_items: settings.consent_items.clone(),
+        purge_after_hours: settings.purge_after_hours,
+    }
+}

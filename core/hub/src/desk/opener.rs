@@ -1,0 +1,126 @@
+use std::sync::Arc;
+
+use tazune_link::{
+    V1,
+    envelope::{Envelope, EnvelopeHeader, open},
+    front_api::DeskReceipt,
+    keys::OpeningKey,
+    receipt::{QuarantineReason, ReceiptBody, SignedReceipt, UnsignedReceipt, Verdict},
+};
+use tazune_model::{Bytes, Clock, InstitutionCode, RecordedOutcome, Sha256, Timestamp, VisitRecord};
+
+use super::keys::ReceiptKey;
+use crate::store::{AcceptedContent, DeskStore, JudgedEnvelope, NewExport, OutcomeKind, Seen, StoreError};
+
+/// Opens envelopes, commits what is in them, and says so in a signed receipt.
+///
+/// Record, receipt and face file are one transaction, and a receipt leaves the desk only after it. The envelope itself is
+/// kept: it carries both signatures of the device, and only the clinic's key opens it.
+pub(super) struct Opener {
+    pub(super) institution: InstitutionCode,
+    pub(super) clinic_key: OpeningKey,
+    pub(super) receipt_key: ReceiptKey,
+    pub(super) store: Arc<dyn DeskStore>,
+    pub(super) clock: Arc<dyn Clock>,
+}
+
+impl Opener {
+    /// Judges an envelope; the same one again gets its first receipt. `None` when it names no record to answer for.
+    ///
+    /// # Errors
+    /// [`StoreError`]: nothing was committed, and the envelope is to be judged again.
+    pub(super) async fn judge(&self, bytes: Bytes) -> Result<Option<DeskReceipt>, StoreError> {
+        let Ok((envelope, header)) =
+            Envelope::parse(bytes.as_slice()).and_then(|envelope| envelope.header().map(|header| (envelope, header)))
+        else {
+            tracing::error!("the front offers an envelope without a readable header");
+            return Ok(None);
+        };
+        let sha256 = envelope.sha256();
+        let judged = match self.store.seen(header.record_id, sha256).await? {
+            Seen::Answered(receipt) => return Ok(Some(addressed(header, receipt))),
+            Seen::OtherAccepted => Err(QuarantineReason::Replayed),
+            Seen::Never => self.open(&envelope, &header).await?,
+        };
+        let at = self.clock.now();
+        let verdict = match &judged {
+            Ok(_) => Verdict::Accepted,
+            Err(reason) => Verdict::Quarantined { reason: *reason },
+        };
+        let receipt = self.sign(&header, sha256, verdict, at);
+        let envelope = JudgedEnvelope {
+            record_id: header.record_id,
+            device: header.device.clone(),
+            sha256,
+            envelope: bytes,
+            receipt: receipt.clone(),
+            at,
+        };
+        match judged {
+            Ok(record) => {
+                self.store.accept(envelope, content(&record, at)).await?;
+                tracing::info!(record = %header.record_id, device = %header.device, "record accepted");
+            }
+            Err(reason) => {
+                self.store.quarantine(envelope, reason).await?;
+                let code = reason.failure_code();
+                tracing::warn!(record = %header.record_id, device = %header.device, %code, ?reason, "set aside");
+            }
+        }
+        Ok(Some(addressed(header, receipt)))
+    }
+
+    async fn open(
+        &self,
+        envelope: &Envelope,
+        header: &EnvelopeHeader,
+    ) -> Result<Result<VisitRecord, QuarantineReason>, StoreError> {
+        if header.tenant != self.institution {
+            return Ok(Err(QuarantineReason::Misaddressed));
+        }
+        let Some(device) = self.store.device(&header.device).await? else {
+            return Ok(Err(QuarantineReason::UnknownDevice));
+        };
+        Ok(open(&self.clinic_key, envelope, &device.device_key).map_err(QuarantineReason::from))
+    }
+
+    fn sign(&self, header: &EnvelopeHeader, sha256: Sha256, verdict: Verdict, at: Timestamp) -> SignedReceipt {
+        let unsigned = UnsignedReceipt::new(&ReceiptBody {
+            version: V1,
+            record_id: header.record_id,
+            tenant: header.tenant.clone(),
+            device: header.device.clone(),
+            envelope_sha256: sha256,
+            verdict,
+            at,
+        });
+        let signature = self.receipt_key.sign(&unsigned.bytes_to_sign());
+        unsigned.sign(signature.into())
+    }
+}
+
+fn addressed(header: EnvelopeHeader, receipt: SignedReceipt) -> DeskReceipt {
+    DeskReceipt { record_id: header.record_id, device: header.device, receipt }
+}
+
+/// What of a record goes into the list, and the face file: for an answer that can be read, whatever its validity.
+fn content(record: &VisitRecord, at: Timestamp) -> AcceptedContent {
+    let plain = |outcome| AcceptedContent { outcome, validity: None, export: NewExport::NotDue };
+    let answer = match &record.outcome {
+        RecordedOutcome::Answer { answer, .. } => answer,
+        RecordedOutcome::Deferred { .. } => return plain(OutcomeKind::Deferred),
+        RecordedOutcome::Trouble { .. } => return plain(OutcomeKind::Trouble),
+        RecordedOutcome::PersonMismatch => return plain(OutcomeKind::PersonMismatch),
+    };
+    let Ok(message) = tazune_oqs::parse(answer.document.as_slice()) else {
+        return AcceptedContent { outcome: OutcomeKind::Answer, validity: None, export: NewExport::Unreadable };
+    };
+    AcceptedContent {
+        outcome: OutcomeKind::Answer,
+        validity: message.eligibility().ok().and_then(|eligibility| eligibility.validity),
+        export: NewExport::File {
+            name: tazune_oqs::face_file_name(&record.institution, record.record_id, at),
+            content: Bytes(tazune_oqs::face_file(&message, record.record_id)),
+        },
+    }
+}

@@ -1,0 +1,310 @@
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use tazune_link::{
+    V1,
+    front_api::{ApiError, ArrivedHello, DeviceRegistration, DeviceStanding, PairingAnswer},
+    keys::{OpeningKey, SealingKey, VerifyingKey, sha256},
+    pairing::{DeskEvent, DeskPairing, DeskState, Hello, PairingCode, Reply, SessionId, Settings},
+};
+use tazune_model::{Bytes, Clock, DeviceId, FailureCode, InstitutionCode, Sha256};
+use tokio::sync::{Mutex as AsyncMutex, Notify};
+
+use super::{
+    enrolment::{Enrolment, EnrolmentError},
+    front_client::{FrontClient, FrontError},
+};
+use crate::{
+    Random,
+    admin::messages::{DeviceView, OpenedPairing, PairingView},
+    ca::{CaError, DeviceRequest, HubCa},
+    store::{DeskStore, PairedDevice, StoreError},
+};
+
+/// Pairing sessions of the desk; they live in memory, so a restart of the desk ends them.
+pub(crate) struct Pairings {
+    pub(super) fronts: Vec<String>,
+    pub(super) front_spki_sha256: Sha256,
+    pub(super) institution: InstitutionCode,
+    pub(super) settings: Settings,
+    pub(super) ca: HubCa,
+    pub(super) clinic_key: SealingKey,
+    pub(super) receipt_key: VerifyingKey,
+    pub(super) front: FrontClient,
+    pub(super) enrolment: Enrolment,
+    pub(super) store: Arc<dyn DeskStore>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) random: Random,
+    pub(super) sessions: Mutex<HashMap<SessionId, Arc<Session>>>,
+}
+
+/// One session: the link's machine, and what the front has not yet been told.
+pub(super) struct Session {
+    progress: AsyncMutex<Progress>,
+    changed: Notify,
+}
+
+struct Progress {
+    machine: DeskPairing,
+    /// The device's id, once it is approved.
+    device: Option<DeviceId>,
+    unsaid: Option<PairingAnswer>,
+}
+
+/// A step of a pairing did not work.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum PairError {
+    /// There is no such session (any more).
+    #[error("no such pairing session")]
+    Unknown,
+    /// The session is not at this step.
+    #[error("the pairing session is not at this step")]
+    NotNow,
+    /// The front.
+    #[error(transparent)]
+    Front(#[from] FrontError),
+    /// The gateway; the admin may approve again.
+    #[error(transparent)]
+    Enrolment(#[from] EnrolmentError),
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The hub's CA.
+    #[error(transparent)]
+    Ca(#[from] CaError),
+}
+
+impl PairError {
+    /// The failure a person meets, if the step failed for a reason outside the session.
+    pub(crate) fn failure_code(&self) -> Option<FailureCode> {
+        match self {
+            Self::Enrolment(error) => Some(error.failure_code()),
+            Self::Store(error) => Some(error.failure_code()),
+            Self::Front(FrontError::Refused(error)) => Some(error.failure_code()),
+            Self::Unknown | Self::NotNow | Self::Front(_) | Self::Ca(_) => None,
+        }
+    }
+}
+
+impl Pairings {
+    /// Opens a session at desk and front.
+    pub(crate) async fn open(&self) -> Result<OpenedPairing, PairError> {
+        let session = SessionId::make(&self.random.bytes());
+        let machine = DeskPairing::open(
+            self.fronts.clone(),
+            self.front_spki_sha256,
+            session.clone(),
+            OpeningKey::make(&mut self.random.clone()),
+            self.clock.now(),
+        );
+        let expires_at = machine.offer().expires_at;
+        let opened = OpenedPairing { session: session.clone(), offer: machine.offer_text().to_owned(), expires_at };
+        self.front.open_pairing(&session, expires_at).await?;
+        let progress = AsyncMutex::new(Progress { machine, device: None, unsaid: None });
+        let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
+        sessions.retain(|_, session| !self.is_done_with(session));
+        sessions.insert(session, Arc::new(Session { progress, changed: Notify::new() }));
+        Ok(opened)
+    }
+
+    /// Where a session stands; waits up to `wait` for a change.
+    pub(crate) async fn view(&self, session: &SessionId, wait: Duration) -> Result<PairingView, PairError> {
+        let session = self.find(session)?;
+        let changed = session.changed.notified();
+        tokio::pin!(changed);
+        changed.as_mut().enable();
+        let view = self.now(&session).await;
+        if view.is_over() || wait.is_zero() {
+            return Ok(view);
+        }
+        let _ = tokio::time::timeout(wait, changed).await;
+        Ok(self.now(&session).await)
+    }
+
+    /// Takes the digits that were typed; there is one attempt.
+    pub(crate) async fn type_code(&self, session: &SessionId, code: PairingCode) -> Result<PairingView, PairError> {
+        let session = self.find(session)?;
+        session.progress.lock().await.on(DeskEvent::CodeTyped(code), self.clock.as_ref())?;
+        self.told(&session).await
+    }
+
+    /// Turns the device down.
+    pub(crate) async fn reject(&self, session: &SessionId) -> Result<PairingView, PairError> {
+        let session = self.find(session)?;
+        session.progress.lock().await.on(DeskEvent::Rejected, self.clock.as_ref())?;
+        self.told(&session).await
+    }
+
+    /// Names the device, enrols it at the gateway, registers it at the front and answers it.
+    ///
+    /// When a step fails the session stays where it is, and may be approved again; an id is never given twice.
+    pub(crate) async fn approve(&self, session: &SessionId) -> Result<PairingView, PairError> {
+        let session = self.find(session)?;
+        {
+            let mut progress = session.progress.lock().await;
+            let now = self.clock.now();
+            let hello = match progress.machine.state() {
+                DeskState::AwaitingApproval { hello, .. } => hello.clone(),
+                _ => return Err(PairError::NotNow),
+            };
+            let request = DeviceRequest::parse(hello.csr.as_slice())?;
+            let device = self.new_device_id();
+            let certificate = self.ca.issue_device(&request, &device, now)?;
+            let client_certificates = self.enrolment.enrol(&device, &hello.csr).await?;
+            self.register(&device, &hello).await?;
+            let mut settings = self.settings.clone();
+            settings.gateway.client_certificates = client_certificates;
+            let reply = Reply {
+                version: V1,
+                device_id: device.clone(),
+                tenant: self.institution.clone(),
+                hub_certificates: vec![Bytes(certificate), Bytes(self.ca.certificate().to_vec())],
+                clinic_key: self.clinic_key.clone(),
+                receipt_key: self.receipt_key.clone(),
+                settings,
+                issued_at: self.clock.now(),
+            };
+            progress.device = Some(device.clone());
+            progress.on(DeskEvent::Approved(Box::new(reply)), self.clock.as_ref())?;
+            tracing::info!(%device, "device approved");
+        }
+        self.told(&session).await
+    }
+
+    /// Takes what answered an offer; said again when the front did not hear the desk's word.
+    pub(super) async fn hello_arrived(&self, arrived: ArrivedHello) -> Result<(), FrontError> {
+        let Ok(session) = self.find(&arrived.session) else {
+            // Made before a restart: its key is gone.
+            return forget_unknown(self.front.put_pairing_answer(&arrived.session, &PairingAnswer::Expired).await);
+        };
+        {
+            let mut progress = session.progress.lock().await;
+            if progress.on(DeskEvent::HelloArrived(arrived.hello), self.clock.as_ref()).is_ok()
+                && let DeskState::AwaitingCode { hello, .. } = progress.machine.state()
+                && !is_request_of(hello)
+            {
+                tracing::warn!("a hello without a genuine certification request was turned down");
+                let _ = progress.on(DeskEvent::Rejected, self.clock.as_ref());
+            }
+            progress.unsaid.get_or_insert(PairingAnswer::Waiting);
+        }
+        session.changed.notify_waiters();
+        self.announce().await
+    }
+
+    /// Tells the front what it has not heard.
+    pub(super) async fn announce(&self) -> Result<(), FrontError> {
+        let sessions: Vec<_> = {
+            let sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
+            sessions.iter().map(|(id, session)| (id.clone(), session.clone())).collect()
+        };
+        for (id, session) in sessions {
+            let mut progress = session.progress.lock().await;
+            if let Some(answer) = &progress.unsaid {
+                forget_unknown(self.front.put_pairing_answer(&id, answer).await)?;
+                progress.unsaid = None;
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells the front at once if it can be; otherwise the dialler does it when it can.
+    async fn told(&self, session: &Session) -> Result<PairingView, PairError> {
+        session.changed.notify_waiters();
+        if let Err(error) = self.announce().await {
+            tracing::warn!(%error, "the front has not heard yet how a pairing went");
+        }
+        Ok(self.now(session).await)
+    }
+
+    fn is_done_with(&self, session: &Session) -> bool {
+        session.progress.try_lock().is_ok_and(|mut progress| {
+            let _ = progress.on(DeskEvent::TimePassed, self.clock.as_ref());
+            progress.view().is_over() && progress.unsaid.is_none()
+        })
+    }
+
+    async fn now(&self, session: &Session) -> PairingView {
+        let mut progress = session.progress.lock().await;
+        let _ = progress.on(DeskEvent::TimePassed, self.clock.as_ref());
+        progress.view()
+    }
+
+    fn find(&self, session: &SessionId) -> Result<Arc<Session>, PairError> {
+        let sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
+        sessions.get(session).cloned().ok_or(PairError::Unknown)
+    }
+
+    fn new_device_id(&self) -> DeviceId {
+        DeviceId::new(format!("dev-{}", self.random.hex::<4>())).expect("letters, digits and a dash")
+    }
+
+    async fn register(&self, device: &DeviceId, hello: &Hello) -> Result<(), PairError> {
+        let paired = PairedDevice {
+            device: device.clone(),
+            name: hello.name.clone(),
+            model: hello.model.clone(),
+            os: hello.os.clone(),
+            device_key: hello.device_key.clone(),
+            sealing_key: hello.sealing_key.clone(),
+            paired_at: self.clock.now(),
+        };
+        self.store.put_device(&paired).await?;
+        let registration = DeviceRegistration {
+            state: DeviceStanding::Active,
+            device_key: hello.device_key.clone(),
+            tenant: self.institution.clone(),
+        };
+        Ok(self.front.put_device(device, &registration).await?)
+    }
+}
+
+/// Whether the certification request is genuine and for the very key the device signs with.
+fn is_request_of(hello: &Hello) -> bool {
+    DeviceRequest::parse(hello.csr.as_slice())
+        .is_ok_and(|request| request.public_key() == hello.device_key.as_bytes().as_slice())
+}
+
+/// A session that the front has forgotten needs no answer any more.
+fn forget_unknown(said: Result<(), FrontError>) -> Result<(), FrontError> {
+    match said {
+        Err(FrontError::Refused(ApiError::PairingUnknown)) => Ok(()),
+        said => said,
+    }
+}
+
+impl Progress {
+    fn on(&mut self, event: DeskEvent, clock: &dyn Clock) -> Result<(), PairError> {
+        let answer = self.machine.on(event, clock.now()).map_err(|_| PairError::NotNow)?;
+        if answer.is_some() {
+            self.unsaid = answer;
+        }
+        Ok(())
+    }
+
+    fn view(&self) -> PairingView {
+        match (self.machine.state(), &self.device) {
+            (DeskState::Open, _) => PairingView::Open,
+            (DeskState::AwaitingCode { hello, .. }, _) => PairingView::AwaitingCode { device: device_view(hello) },
+            (DeskState::AwaitingApproval { hello, .. }, _) => {
+                PairingView::AwaitingApproval { device: device_view(hello) }
+            }
+            (DeskState::Approved, Some(device_id)) => PairingView::Approved { device_id: device_id.clone() },
+            (DeskState::Approved | DeskState::Rejected, _) => PairingView::Rejected,
+            (DeskState::CodeWrong, _) => PairingView::CodeWrong,
+            (DeskState::Expired, _) => PairingView::Expired,
+        }
+    }
+}
+
+fn device_view(hello: &Hello) -> DeviceView {
+    DeviceView {
+        name: hello.name.clone(),
+        model: hello.model.clone(),
+        os: hello.os.clone(),
+        key_sha256: sha256(hello.device_key.as_bytes()),
+    }
+}

@@ -1,0 +1,30 @@
+use std::sync::Arc;
+
+use axum::{
+    extract::{Path, State},
+    http::StatusCode,
+};
+use tazune_link::front_api::{ApiError, DeviceRegistration};
+use tazune_model::DeviceId;
+
+use super::{
+    Shared,
+    api::{Body, Failed},
+    peer::DeskPeer,
+};
+
+/// `PUT /v1/desk/devices/{device}`: registers a device of this institution, or changes whether it may hand in.
+pub(super) async fn put(
+    State(shared): State<Arc<Shared>>,
+    _: DeskPeer,
+    Path(device): Path<String>,
+    Body(registration): Body<DeviceRegistration>,
+) -> Result<StatusCode, Failed> {
+    let device = DeviceId::new(device).map_err(|_| ApiError::Malformed)?;
+    if registration.tenant != shared.institution {
+        return Err(ApiError::Forbidden.into());
+    }
+    shared.store.put_device(&device, &registration).await?;
+    tracing::info!(%device, state = ?registration.state, "device registered");
+    Ok(StatusCode::NO_CONTENT)
+}

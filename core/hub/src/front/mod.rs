@@ -1,0 +1,132 @@
+//! The front: takes sealed envelopes from devices, keeps them until the desk has answered, passes receipts back.
+//!
+//! It can open nothing. Who may do what is decided per connection by its client certificate, see [`peer`]; one endpoint
+//! is one file. Paths, bodies and errors: `tazune_link::front_api`.
+
+mod api;
+mod bell;
+mod desk_devices;
+mod desk_pairing;
+mod desk_receipts;
+mod desk_work;
+mod envelopes;
+mod listener;
+mod pairing;
+mod peer;
+mod receipts;
+
+use std::{fs, net::SocketAddr, path::Path, sync::Arc};
+
+use axum::{
+    Router,
+    extract::DefaultBodyLimit,
+    routing::{get, post, put},
+};
+use tazune_link::{
+    envelope::MAX_BATCH_BYTES,
+    front_api::{self, ApiError},
+    pairing::MAX_HELLO_BYTES,
+};
+use tazune_model::{Clock, InstitutionCode};
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
+
+use crate::{
+    StartError, Stopping,
+    ca::Identity,
+    config::{self, FrontSettings, SettingError},
+    files::FolderLock,
+    init::front_files,
+    store::{FrontStore, SqliteFrontStore},
+    tls,
+};
+use api::Failed;
+use bell::Bell;
+
+/// A front that has its address and its database, and is ready to serve.
+pub struct Front {
+    listener: TcpListener,
+    address: SocketAddr,
+    acceptor: TlsAcceptor,
+    shared: Arc<Shared>,
+    lock: FolderLock,
+}
+
+/// What every handler of the front has at hand.
+pub(crate) struct Shared {
+    institution: InstitutionCode,
+    store: Box<dyn FrontStore>,
+    clock: Arc<dyn Clock>,
+    stopping: Stopping,
+    /// Rung when there may be work for the desk.
+    work: Bell,
+    /// Rung when there may be receipts for a device.
+    receipts: Bell,
+    /// Rung when the desk said something about a pairing session.
+    pairings: Bell,
+}
+
+impl Front {
+    /// Opens the front of a data folder and takes its address.
+    ///
+    /// # Errors
+    /// [`StartError`] when settings, keys, address or database cannot be used.
+    pub async fn open(folder: &Path, clock: Arc<dyn Clock>, stopping: Stopping) -> Result<Self, StartError> {
+        let settings: FrontSettings = config::load(folder)?;
+        let lock = FolderLock::take(folder)
+            .map_err(SettingError::file(folder))?
+            .ok_or_else(|| SettingError::InUse { path: folder.to_owned() })?;
+        let read = |name: &str| {
+            let path = folder.join(name);
+            fs::read(&path).map_err(SettingError::file(&path))
+        };
+        let identity = Identity { key: read(front_files::TLS_KEY)?, certificate: read(front_files::TLS_CERTIFICATE)? };
+        let tls = tls::front_config(identity, &read(front_files::HUB_CA)?, clock.clone())
+            .map_err(|error| SettingError::value(folder.display().to_string(), error))?;
+        let store = SqliteFrontStore::open(&folder.join("front.sqlite"))?;
+        let bound = |error| SettingError::value(format!("listen {}", settings.listen), error);
+        let listener = TcpListener::bind(settings.listen).await.map_err(bound)?;
+        let address = listener.local_addr().map_err(bound)?;
+        let shared = Shared {
+            institution: settings.institution,
+            store: Box::new(store),
+            clock,
+            stopping,
+            work: Bell::new(),
+            receipts: Bell::new(),
+            pairings: Bell::new(),
+        };
+        Ok(Self { listener, address, acceptor: TlsAcceptor::from(Arc::new(tls)), shared: Arc::new(shared), lock })
+    }
+
+    /// The address it listens on.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves until asked to stop.
+    pub async fn serve(self) {
+        let stopping = self.shared.stopping.clone();
+        listener::serve(self.listener, self.acceptor, router(self.shared), stopping).await;
+        drop(self.lock);
+    }
+}
+
+fn router(shared: Arc<Shared>) -> Router {
+    let hello = post(pairing::hello).layer(DefaultBodyLimit::max(MAX_HELLO_BYTES));
+    Router::new()
+        .route(front_api::ENVELOPES, post(envelopes::post))
+        .route(front_api::RECEIPTS, get(receipts::waiting))
+        .route(front_api::RECEIPTS_TAKEN, post(receipts::taken))
+        .route(front_api::PAIRING, hello.get(pairing::state))
+        .route(front_api::DESK_WORK, get(desk_work::get))
+        .route(front_api::DESK_RECEIPTS, post(desk_receipts::post))
+        .route(front_api::DESK_PAIRING, put(desk_pairing::open))
+        .route(front_api::DESK_PAIRING_STATE, put(desk_pairing::answer))
+        .route(front_api::DESK_DEVICE, put(desk_devices::put))
+        .fallback(async || Failed::from(ApiError::NotFound))
+        .method_not_allowed_fallback(async || Failed::from(ApiError::NotFound))
+        .layer(DefaultBodyLimit::max(MAX_BATCH_BYTES))
+        .with_state(shared)
+}

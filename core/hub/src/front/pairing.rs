@@ -1,0 +1,75 @@
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    extract::{Path, State},
+    http::StatusCode,
+};
+use tazune_link::{
+    front_api::{ApiError, PairingAnswer},
+    pairing::{FINISH_WITHIN, SealedHello, SessionId},
+};
+
+use super::{
+    Shared,
+    api::{Body, Failed, Wait},
+};
+use crate::store::FrontPairing;
+
+/// `POST /v1/pairing/{session}`: the first hello is kept for the desk; the same again is taken again.
+pub(super) async fn hello(
+    State(shared): State<Arc<Shared>>,
+    Path(session): Path<String>,
+    Body(hello): Body<SealedHello>,
+) -> Result<StatusCode, Failed> {
+    let (session, pairing) = find(&shared, session).await?;
+    match &pairing.hello {
+        None if shared.clock.now() > pairing.expires_at => return Err(ApiError::PairingExpired.into()),
+        None => {}
+        Some(first) if *first == hello => return Ok(StatusCode::ACCEPTED),
+        Some(_) => return Err(ApiError::PairingTaken.into()),
+    }
+    let kept = shared.store.put_hello(&session, &hello).await?.ok_or(ApiError::PairingUnknown)?;
+    if kept != hello {
+        return Err(ApiError::PairingTaken.into());
+    }
+    shared.work.ring();
+    Ok(StatusCode::ACCEPTED)
+}
+
+/// `GET /v1/pairing/{session}`: what the clinic has decided; waits for a decision.
+pub(super) async fn state(
+    State(shared): State<Arc<Shared>>,
+    Path(session): Path<String>,
+    Wait(wait): Wait,
+) -> Result<Json<PairingAnswer>, Failed> {
+    let mut news = shared.pairings.listen(wait, &shared.stopping);
+    loop {
+        let (_, pairing) = find(&shared, session.clone()).await?;
+        if let Some(decided) = decision(&shared, pairing) {
+            return Ok(Json(decided));
+        }
+        if !news.rang().await {
+            return Ok(Json(PairingAnswer::Waiting));
+        }
+    }
+}
+
+async fn find(shared: &Shared, session: String) -> Result<(SessionId, FrontPairing), Failed> {
+    let session = SessionId::try_from(session).map_err(|_| ApiError::PairingUnknown)?;
+    let pairing = shared.store.pairing(&session).await?.ok_or(ApiError::PairingUnknown)?;
+    Ok((session, pairing))
+}
+
+/// The end of a session, if it has come: by the desk's word, or because nobody can finish it any more.
+fn decision(shared: &Shared, pairing: FrontPairing) -> Option<PairingAnswer> {
+    match pairing.answer {
+        Some(PairingAnswer::Waiting) | None => {}
+        decided => return decided,
+    }
+    let end = match pairing.hello {
+        None => pairing.expires_at,
+        Some(_) => pairing.expires_at.checked_add(FINISH_WITHIN).unwrap_or(pairing.expires_at),
+    };
+    (shared.clock.now() > end).then_some(PairingAnswer::Expired)
+}

@@ -1,0 +1,284 @@
+//! What front and desk keep, as two traits, so that a front can later run on another database.
+//!
+//! To add a back end: implement the trait in a module beside `sqlite`, and call its suite in `conformance`. Every method
+//! is one transaction that is durable when it returns; a method that takes a batch takes all of it or nothing. Time is an
+//! argument, look-ups answer `Option`. The two stores share no table, because the two roles share no computer.
+
+#[cfg(test)]
+mod conformance;
+mod sqlite;
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use tazune_link::{
+    front_api::{ArrivedHello, DeskReceipt, DeviceRegistration, HandIn, PairingAnswer},
+    keys::{SealingKey, VerifyingKey},
+    pairing::{SealedHello, SessionId},
+    receipt::{QuarantineReason, SignedReceipt},
+};
+use tazune_model::{Bytes, DeviceId, FailureCode, RecordId, Sha256, StoreFault, Timestamp, Validity};
+
+pub use sqlite::{SqliteDeskStore, SqliteFrontStore};
+
+/// A store could not do what was asked; nothing of it was done.
+#[derive(Debug, thiserror::Error)]
+#[error("{fault}: {detail}")]
+pub struct StoreError {
+    fault: StoreFault,
+    detail: String,
+}
+
+impl StoreError {
+    /// `detail` is for the log: a message of the database, never a stored value.
+    pub(crate) const fn new(fault: StoreFault, detail: String) -> Self {
+        Self { fault, detail }
+    }
+
+    /// In which way the store failed.
+    #[must_use]
+    pub const fn fault(&self) -> StoreFault {
+        self.fault
+    }
+
+    /// The failure a person meets.
+    #[must_use]
+    pub const fn failure_code(&self) -> FailureCode {
+        self.fault.failure_code()
+    }
+}
+
+/// An envelope as the front takes it: checked, and never opened.
+#[derive(Clone, Debug)]
+pub struct NewEnvelope {
+    /// The record inside.
+    pub record_id: RecordId,
+    /// The device that handed it in.
+    pub device: DeviceId,
+    /// Digest of `sealed`.
+    pub sha256: Sha256,
+    /// The bytes the desk is given.
+    pub sealed: Bytes,
+}
+
+/// A pairing session as the front knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FrontPairing {
+    /// Until when a hello may come.
+    pub expires_at: Timestamp,
+    /// The hello that came first.
+    pub hello: Option<SealedHello>,
+    /// What the desk last said.
+    pub answer: Option<PairingAnswer>,
+}
+
+/// What the front keeps: devices, the mailbox, and pairing sessions.
+#[async_trait]
+pub trait FrontStore: Send + Sync {
+    /// Registers a device, or changes its registration.
+    async fn put_device(&self, device: &DeviceId, registration: &DeviceRegistration) -> Result<(), StoreError>;
+
+    /// The registration of a device.
+    async fn device(&self, device: &DeviceId) -> Result<Option<DeviceRegistration>, StoreError>;
+
+    /// Takes envelopes, and says for each what became of it.
+    ///
+    /// The same bytes again are `Received`, or `Accepted` once the desk has answered, and then the receipt is offered
+    /// again; other bytes under a known record id are refused as replayed. Id and digest are kept for ever.
+    async fn receive(&self, envelopes: Vec<NewEnvelope>, now: Timestamp) -> Result<Vec<HandIn>, StoreError>;
+
+    /// Envelopes without a receipt, oldest first, together at most `max_bytes` but at least one.
+    async fn waiting_envelopes(&self, max_bytes: usize) -> Result<Vec<Bytes>, StoreError>;
+
+    /// Keeps receipts for their devices and drops the sealed bytes; the first receipt of a record stays.
+    async fn put_receipts(&self, receipts: Vec<DeskReceipt>) -> Result<(), StoreError>;
+
+    /// Receipts that a device has not taken, oldest first, at most `max_count`.
+    async fn receipts(&self, device: &DeviceId, max_count: u32) -> Result<Vec<SignedReceipt>, StoreError>;
+
+    /// Stops offering receipts; those of other devices are left alone.
+    async fn receipts_taken(&self, device: &DeviceId, records: Vec<RecordId>) -> Result<(), StoreError>;
+
+    /// Opens a pairing session for a hello until `expires_at`; forgets those that ended more than a day ago.
+    async fn open_pairing(&self, session: &SessionId, expires_at: Timestamp, now: Timestamp) -> Result<(), StoreError>;
+
+    /// A pairing session.
+    async fn pairing(&self, session: &SessionId) -> Result<Option<FrontPairing>, StoreError>;
+
+    /// Keeps `hello` if the session has none, and returns the one that the session has now; `None` without a session.
+    async fn put_hello(&self, session: &SessionId, hello: &SealedHello) -> Result<Option<SealedHello>, StoreError>;
+
+    /// Hellos that the desk has said nothing about.
+    async fn waiting_hellos(&self) -> Result<Vec<ArrivedHello>, StoreError>;
+
+    /// Keeps what the desk says about a session; false without a session.
+    async fn put_pairing_answer(&self, session: &SessionId, answer: &PairingAnswer) -> Result<bool, StoreError>;
+}
+
+/// A paired device, as the desk knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PairedDevice {
+    /// Its id.
+    pub device: DeviceId,
+    /// What the staff call it.
+    pub name: String,
+    /// Make and model.
+    pub model: String,
+    /// System and version.
+    pub os: String,
+    /// The key it signs with.
+    pub device_key: VerifyingKey,
+    /// The key that answers for it are sealed to.
+    pub sealing_key: SealingKey,
+    /// When it was approved.
+    pub paired_at: Timestamp,
+}
+
+/// What the desk has said about an envelope before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Seen {
+    /// Neither the envelope nor its record is known.
+    Never,
+    /// This very envelope was answered with this receipt.
+    Answered(SignedReceipt),
+    /// Another envelope was accepted under this record id.
+    OtherAccepted,
+}
+
+/// An envelope that the desk has judged, with the receipt that says so.
+#[derive(Clone, Debug)]
+pub struct JudgedEnvelope {
+    /// The record the envelope names.
+    pub record_id: RecordId,
+    /// The device it names.
+    pub device: DeviceId,
+    /// Digest of `envelope`.
+    pub sha256: Sha256,
+    /// The envelope as it came: sealed to the clinic's key and signed by the device, it stays the proof.
+    pub envelope: Bytes,
+    /// The receipt.
+    pub receipt: SignedReceipt,
+    /// When it was judged, as the receipt says.
+    pub at: Timestamp,
+}
+
+/// What an accepted record says, as far as it names nobody, and the face file it gives.
+#[derive(Clone, Debug)]
+pub struct AcceptedContent {
+    /// How the visit ended.
+    pub outcome: OutcomeKind,
+    /// Validity of the qualification (資格有効性), if there is an answer that says it.
+    pub validity: Option<Validity>,
+    /// What the receipt computer is given.
+    pub export: NewExport,
+}
+
+/// How a visit ended, without its content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OutcomeKind {
+    /// An answer came.
+    Answer,
+    /// No answer yet.
+    Deferred,
+    /// Nothing usable could be read.
+    Trouble,
+    /// The answer was about somebody else.
+    PersonMismatch,
+}
+
+/// What the receipt computer is to be given for a record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NewExport {
+    /// Nothing: there is no answer.
+    NotDue,
+    /// Nothing: the answer cannot be read.
+    Unreadable,
+    /// A face file.
+    File {
+        /// Its name, fixed once and for all.
+        name: String,
+        /// Its bytes, fixed once and for all; forgotten when it is written.
+        content: Bytes,
+    },
+}
+
+/// A face file on its way; see [`crate::desk`] for the order of steps.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PendingExport {
+    /// The record.
+    pub record_id: RecordId,
+    /// The file's name.
+    pub name: String,
+    /// The file's bytes.
+    pub content: Bytes,
+    /// Whether the staged file was already declared complete, so that it may be renamed and never be staged again.
+    pub is_renaming: bool,
+}
+
+/// Where the export of a record stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ExportState {
+    /// There is nothing to export.
+    NotDue,
+    /// The answer cannot be read; a person has to look at it.
+    Unreadable,
+    /// The file is not yet in the folder.
+    Waiting,
+    /// The file was put into the folder, once.
+    Written,
+}
+
+/// One line of the list of records: nothing in it names a person.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecordSummary {
+    /// The record.
+    pub record_id: RecordId,
+    /// The device that made it.
+    pub device: DeviceId,
+    /// When the desk took it from the front.
+    pub received_at: Timestamp,
+    /// When the desk accepted it; `None` when it was set aside.
+    pub accepted_at: Option<Timestamp>,
+    /// Why it was set aside.
+    pub quarantine: Option<QuarantineReason>,
+    /// How the visit ended.
+    pub outcome: Option<OutcomeKind>,
+    /// Validity of the qualification (資格有効性).
+    pub validity: Option<Validity>,
+    /// Where the face file stands.
+    pub export: ExportState,
+    /// The face file's name.
+    pub file: Option<String>,
+}
+
+/// What the desk keeps: devices, records, quarantine and the outbox of face files.
+#[async_trait]
+pub trait DeskStore: Send + Sync {
+    /// Adds a device.
+    async fn put_device(&self, device: &PairedDevice) -> Result<(), StoreError>;
+
+    /// A paired device.
+    async fn device(&self, device: &DeviceId) -> Result<Option<PairedDevice>, StoreError>;
+
+    /// What was said about an envelope before.
+    async fn seen(&self, record: RecordId, sha256: Sha256) -> Result<Seen, StoreError>;
+
+    /// Commits a record, its receipt and its face file together.
+    async fn accept(&self, envelope: JudgedEnvelope, content: AcceptedContent) -> Result<(), StoreError>;
+
+    /// Sets an envelope aside, with its receipt.
+    async fn quarantine(&self, envelope: JudgedEnvelope, reason: QuarantineReason) -> Result<(), StoreError>;
+
+    /// The face file to work on: one that is being renamed, else the oldest that waits.
+    async fn next_export(&self) -> Result<Option<PendingExport>, StoreError>;
+
+    /// Declares the staged file of a record complete: from now on it is renamed and never staged again.
+    async fn export_renaming(&self, record: RecordId) -> Result<(), StoreError>;
+
+    /// Declares the file of a record written: its bytes are forgotten and it is never written again.
+    async fn export_written(&self, record: RecordId) -> Result<(), StoreError>;
+
+    /// Every record and quarantined envelope, oldest first.
+    async fn records(&self) -> Result<Vec<RecordSummary>, StoreError>;
+}

@@ -1,0 +1,163 @@
+use std::{fs, path::Path, sync::mpsc, thread};
+
+use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior};
+use tazune_model::StoreFault;
+use tokio::sync::oneshot;
+
+use crate::store::StoreError;
+
+type Job = Box<dyn FnOnce(&mut Connection) + Send>;
+
+/// A SQLite database with the one thread that may touch it.
+///
+/// WAL with `synchronous=FULL`: when [`Database::run`] has returned, what it wrote survives a loss of power.
+/// The schema version is `user_version`; each step of `migrations` raises it by one.
+pub(super) struct Database {
+    jobs: mpsc::Sender<Job>,
+}
+
+impl Database {
+    /// Opens or makes the database and brings it to the newest schema.
+    ///
+    /// # Errors
+    /// [`StoreFault::Newer`] above the last migration, with nothing touched; [`StoreFault::Damaged`] when it is no
+    /// database or not consistent: it is left as it is, with a copy beside it named `….damaged`.
+    pub(super) fn open(path: &Path, migrations: &'static [&'static str]) -> Result<Self, StoreError> {
+        let connection = prepare(path, migrations).inspect_err(|error| {
+            if error.fault() == StoreFault::Damaged {
+                copy_aside(path);
+            }
+        })?;
+        let (jobs, queue) = mpsc::channel::<Job>();
+        thread::Builder::new()
+            .name("sqlite".into())
+            .spawn(move || {
+                let mut connection = connection;
+                for job in queue {
+                    job(&mut connection);
+                }
+            })
+            .map_err(|error| StoreError::new(StoreFault::Failed, error.to_string()))?;
+        Ok(Self { jobs })
+    }
+
+    /// Runs `work` in one transaction, committed when it returns `Ok`.
+    pub(super) async fn run<T, W>(&self, work: W) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        W: FnOnce(&Transaction<'_>) -> rusqlite::Result<T> + Send + 'static,
+    {
+        let (answer, answered) = oneshot::channel();
+        let job: Job = Box::new(move |connection| {
+            // A caller that went away has no use for the answer; the work is done all the same.
+            let _ = answer.send(transact(connection, work));
+        });
+        let gone = || StoreError::new(StoreFault::Failed, "the database thread has ended".into());
+        self.jobs.send(job).map_err(|_| gone())?;
+        answered.await.map_err(|_| gone())?
+    }
+}
+
+fn transact<T>(
+    connection: &mut Connection,
+    work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
+) -> Result<T, StoreError> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let value = work(&transaction)?;
+    transaction.commit()?;
+    Ok(value)
+}
+
+fn prepare(path: &Path, migrations: &[&str]) -> Result<Connection, StoreError> {
+    let mut connection = Connection::open(path)?;
+    let version: u32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    let Some(missing) = migrations.get(version as usize..) else {
+        return Err(StoreError::new(StoreFault::Newer, format!("schema {version}, known up to {}", migrations.len())));
+    };
+    let check: String = connection.pragma_query_value(None, "quick_check", |row| row.get(0))?;
+    if check != "ok" {
+        return Err(StoreError::new(StoreFault::Damaged, "the integrity check failed".into()));
+    }
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "secure_delete", true)?;
+    for (sql, reached) in missing.iter().zip(version + 1..) {
+        let transaction = connection.transaction()?;
+        transaction.execute_batch(sql)?;
+        transaction.pragma_update(None, "user_version", reached)?;
+        transaction.commit()?;
+    }
+    Ok(connection)
+}
+
+/// Copies database and log beside themselves, once: the damaged ones stay, so a later start would copy the same.
+fn copy_aside(path: &Path) {
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    for source in [path.to_owned(), log.into()] {
+        let copy = source.with_added_extension("damaged");
+        if source.exists()
+            && !copy.exists()
+            && let Err(error) = fs::copy(&source, &copy)
+        {
+            tracing::error!(%error, "the damaged database could not be copied aside");
+        }
+    }
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        let fault = match error.sqlite_error_code() {
+            Some(ErrorCode::DiskFull) => StoreFault::DiskFull,
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => StoreFault::Damaged,
+            _ => StoreFault::Failed,
+        };
+        Self::new(fault, error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SCHEMA: &[&str] = &["CREATE TABLE word (word TEXT PRIMARY KEY) STRICT"];
+
+    fn fault(path: &Path) -> StoreFault {
+        Database::open(path, SCHEMA).map(drop).unwrap_err().fault()
+    }
+
+    #[tokio::test]
+    async fn a_failed_job_leaves_nothing_behind_and_the_thread_running() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = Database::open(&folder.path().join("db"), SCHEMA).unwrap();
+        let failed = database.run(|t| {
+            t.execute("INSERT INTO word VALUES ('lost')", [])?;
+            t.execute("INSERT INTO nowhere VALUES (1)", [])
+        });
+        assert_eq!(failed.await.unwrap_err().fault(), StoreFault::Failed);
+        let count = database.run(|t| t.query_row("SELECT count(*) FROM word", [], |row| row.get::<_, i64>(0)));
+        assert_eq!(count.await.unwrap(), 0);
+    }
+
+    #[test]
+    fn refuses_a_newer_database_and_does_not_touch_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("db");
+        Connection::open(&path).unwrap().pragma_update(None, "user_version", 7).unwrap();
+        let before = fs::read(&path).unwrap();
+        assert_eq!(fault(&path), StoreFault::Newer);
+        assert_eq!(fs::read(&path).unwrap(), before);
+    }
+
+    #[test]
+    fn a_damaged_database_is_copied_aside_and_left_as_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("db");
+        fs::write(&path, [0x5a; 8192]).unwrap();
+        for _ in 0..2 {
+            assert_eq!(fault(&path), StoreFault::Damaged);
+        }
+        assert_eq!(fs::read(&path).unwrap(), [0x5a; 8192]);
+        assert_eq!(fs::read(folder.path().join("db.damaged")).unwrap(), [0x5a; 8192]);
+    }
+}

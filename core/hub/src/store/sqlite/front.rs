@@ -1,0 +1,238 @@
+use std::path::Path;
+
+use async_trait::async_trait;
+use jiff::ToSpan;
+use rusqlite::{OptionalExtension, params};
+use tazune_link::{
+    envelope::Refusal,
+    front_api::{ArrivedHello, DeskReceipt, DeviceRegistration, HandIn, PairingAnswer},
+    pairing::{SealedHello, SessionId},
+    receipt::SignedReceipt,
+};
+use tazune_model::{Bytes, DeviceId, RecordId, Timestamp};
+
+use super::{database::Database, from_json, from_optional_json, instant, parsed, to_json};
+use crate::store::{FrontPairing, FrontStore, NewEnvelope, StoreError};
+
+/// Each step brings the schema up by one version; a published step is never changed.
+const MIGRATIONS: &[&str] = &["
+    CREATE TABLE device (
+        device TEXT PRIMARY KEY,
+        registration TEXT NOT NULL
+    ) STRICT;
+    CREATE TABLE envelope (
+        seq INTEGER PRIMARY KEY,
+        record_id TEXT NOT NULL UNIQUE,
+        device TEXT NOT NULL,
+        sha256 TEXT NOT NULL,
+        received_at TEXT NOT NULL,
+        sealed BLOB,
+        receipt TEXT,
+        taken INTEGER NOT NULL DEFAULT 0
+    ) STRICT;
+    CREATE INDEX envelope_for_desk ON envelope (seq) WHERE sealed IS NOT NULL;
+    CREATE INDEX envelope_for_device ON envelope (device, seq) WHERE receipt IS NOT NULL AND taken = 0;
+    CREATE TABLE pairing (
+        session TEXT PRIMARY KEY,
+        expires_at TEXT NOT NULL,
+        hello TEXT,
+        answer TEXT
+    ) STRICT;
+"];
+
+/// The front's store in one SQLite file.
+pub struct SqliteFrontStore(Database);
+
+impl SqliteFrontStore {
+    /// Opens or makes the file.
+    ///
+    /// # Errors
+    /// [`StoreError`], also when the file is damaged or was written by a newer program.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        Database::open(path, MIGRATIONS).map(Self)
+    }
+}
+
+#[async_trait]
+impl FrontStore for SqliteFrontStore {
+    async fn put_device(&self, device: &DeviceId, registration: &DeviceRegistration) -> Result<(), StoreError> {
+        let (device, registration) = (device.to_string(), to_json(registration));
+        let work = move |t: &rusqlite::Transaction<'_>| {
+            t.execute("INSERT OR REPLACE INTO device (device, registration) VALUES (?1, ?2)", [device, registration])
+        };
+        self.0.run(work).await.map(drop)
+    }
+
+    async fn device(&self, device: &DeviceId) -> Result<Option<DeviceRegistration>, StoreError> {
+        let device = device.to_string();
+        let work = move |t: &rusqlite::Transaction<'_>| {
+            t.query_row("SELECT registration FROM device WHERE device = ?1", [device], |row| {
+                from_json(row, "registration")
+            })
+            .optional()
+        };
+        self.0.run(work).await
+    }
+
+    async fn receive(&self, envelopes: Vec<NewEnvelope>, now: Timestamp) -> Result<Vec<HandIn>, StoreError> {
+        let work = move |t: &rusqlite::Transaction<'_>| {
+            let mut insert = t.prepare_cached(
+                "INSERT INTO envelope (record_id, device, sha256, received_at, sealed) VALUES (?1, ?2, ?3, ?4, ?5)
+                 ON CONFLICT (record_id) DO NOTHING",
+            )?;
+            let mut offer_again = t.prepare_cached(
+                "UPDATE envelope SET taken = 0 WHERE record_id = ?1 AND device = ?2 AND sha256 = ?3
+                 RETURNING receipt IS NOT NULL",
+            )?;
+            let mut hand_in = |envelope: NewEnvelope| {
+                let (record, device) = (envelope.record_id.to_string(), envelope.device.to_string());
+                let sha256 = envelope.sha256.to_string();
+                if insert.execute(params![record, device, sha256, instant(now), envelope.sealed.0])? == 1 {
+                    return Ok(HandIn::Received);
+                }
+                let answered = offer_again.query_row([record, device, sha256], |row| row.get(0)).optional()?;
+                Ok(match answered {
+                    Some(true) => HandIn::Accepted,
+                    Some(false) => HandIn::Received,
+                    None => HandIn::Refused(Refusal::Replayed),
+                })
+            };
+            envelopes.into_iter().map(&mut hand_in).collect()
+        };
+        self.0.run(work).await
+    }
+
+    async fn waiting_envelopes(&self, max_bytes: usize) -> Result<Vec<Bytes>, StoreError> {
+        let work = move |t: &rusqlite::Transaction<'_>| {
+            let mut waiting = t.prepare_cached("SELECT sealed FROM envelope WHERE sealed IS NOT NULL ORDER BY seq")?;
+            let mut rows = waiting.query([])?;
+            let (mut envelopes, mut bytes) = (Vec::new(), 0);
+            while let Some(row) = rows.next()? {
+                let sealed: Vec<u8> = row.get("sealed")?;
+                bytes += sealed.len();
+                if bytes > max_bytes && !envelopes.is_empty() {
+                    break;
+                }
+                envelopes.push(Bytes(sealed));
+            }
+            Ok(envelopes)
+        };
+        self.0.run(work).await
+    }
+
+    async fn put_receipts(&self, receipts: Vec<DeskReceipt>) -> Result<(), StoreError> {
+        let work = move |t: &rusqlite::Transaction<'_>| {
+            let mut update = t.prepare_cached(
+                "UPDATE envelope SET receipt = ?3, sealed = NULL WHERE record_id = ?1 AND device = ?2 AND receipt IS NULL",
+            )?;
+            for DeskReceipt { record_id, device, receipt } in receipts {
+                update.execute([record_id.to_string(), device.into(), to_json(&receipt)])?;
+            }
+            Ok(())
+        };
+        self.0.run(work).await
+    }
+
+    async fn receipts(&self, device: &DeviceId, max_count: u32) -> Result<Vec<SignedReceipt>, StoreError> {
+        let device = device.to_string();
+        let work = move |t: &rusqlite::Transaction<'_>| {
+            t.prepare_cached(
+                "SELECT receipt FROM envelope WHERE device = ?1 AND receipt IS NOT NULL AND taken = 0
+                 ORDER BY seq LIMIT ?2",
+            )?
+            .query_map(params![device, max_count], |row| from_json(row, "receipt"))?
+            .collect()
+        };
+        self.0.run(work).await
+    }
+
+    async fn receipts_taken(&self, device: &DeviceId, records: Vec<RecordId>) -> Result<(), StoreError> {
+        let device = device.to_string();
+        let work = move |t: &rusqlite::Transaction<'_>| {
+            let mut update = t.prepare_cached(
+                "UPDATE envelope SET taken = 1 WHERE record_id = ?1 AND device = ?2 AND receipt IS NOT NULL",
+            )?;
+            for record in records {
+                update.execute([&record.to_string(), &device])?;
+            }
+            Ok(())
+        };
+        self.0.run(work).await
+    }
+
+    async fn open_pairing(&self, session: &SessionId, expires_at: Timestamp, now: Timestamp) -> Result<(), StoreError> {
+        let session = session.to_string();
+        let forgotten = instant(now.saturating_sub(24.hours()).unwrap_or(now));
+        let work = move |t: &rusqlite::Transaction<'_>| {
+            t.execute("DELETE FROM pairing WHERE expires_at < ?1", [forgotten])?;
+            t.execute(
+                "INSERT INTO pairing (session, expires_at) VALUES (?1, ?2) ON CONFLICT (session) DO NOTHING",
+                [session, instant(expires_at)],
+            )
+        };
+        self.0.run(work).await.map(drop)
+    }
+
+    async fn pairing(&self, session: &SessionId) -> Result<Option<FrontPairing>, StoreError> {
+        let session = session.to_string();
+        let work = move |t: &rusqlite::Transaction<'_>| {
+            t.query_row("SELECT expires_at, hello, answer FROM pairing WHERE session = ?1", [session], |row| {
+                Ok(FrontPairing {
+                    expires_at: parsed(row, "expires_at")?,
+                    hello: from_optional_json(row, "hello")?,
+                    answer: from_optional_json(row, "answer")?,
+                })
+            })
+            .optional()
+        };
+        self.0.run(work).await
+    }
+
+    async fn put_hello(&self, session: &SessionId, hello: &SealedHello) -> Result<Option<SealedHello>, StoreError> {
+        let (session, hello) = (session.to_string(), to_json(hello));
+        let work = move |t: &rusqlite::Transaction<'_>| {
+            t.query_row(
+                "UPDATE pairing SET hello = coalesce(hello, ?2) WHERE session = ?1 RETURNING hello",
+                [session, hello],
+                |row| from_json(row, "hello"),
+            )
+            .optional()
+        };
+        self.0.run(work).await
+    }
+
+    async fn waiting_hellos(&self) -> Result<Vec<ArrivedHello>, StoreError> {
+        let work = |t: &rusqlite::Transaction<'_>| {
+            t.prepare_cached("SELECT session, hello FROM pairing WHERE hello IS NOT NULL AND answer IS NULL")?
+                .query_map([], |row| {
+                    let session: String = row.get("session")?;
+                    Ok(ArrivedHello {
+                        session: session.try_into().map_err(|_| super::unreadable("session"))?,
+                        hello: from_json(row, "hello")?,
+                    })
+                })?
+                .collect()
+        };
+        self.0.run(work).await
+    }
+
+    async fn put_pairing_answer(&self, session: &SessionId, answer: &PairingAnswer) -> Result<bool, StoreError> {
+        let (session, answer) = (session.to_string(), to_json(answer));
+        let work = move |t: &rusqlite::Transaction<'_>| {
+            t.execute("UPDATE pairing SET answer = ?2 WHERE session = ?1", [session, answer])
+        };
+        self.0.run(work).await.map(|changed| changed == 1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn conforms() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("front.sqlite");
+        crate::store::conformance::front(async || SqliteFrontStore::open(&path).unwrap()).await;
+    }
+}
