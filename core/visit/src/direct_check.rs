@@ -89,16 +89,14 @@ impl DirectCheck {
     /// The transitions, top to bottom; `None` refuses.
     pub(crate) fn on(self, event: Event, now: Timestamp, facts: &Facts) -> Option<Next> {
         Some(match (self, event) {
+            // Both holds: where the card is.
+            (route, Event::CardAwaited) => Next::Stay(route.with_hold(Hold::awaited)?, vec![]),
+            (route, Event::CardProgress { read, total }) => {
+                Next::Stay(route.with_hold(|_| Hold::Working { read, total })?, vec![])
+            }
+            (route, Event::CardTrouble(CardTrouble::Lost)) => Next::Stay(route.with_hold(|_| Hold::Lost)?, vec![]),
+
             // First hold: the card tells what it is. No PIN is in play.
-            (Self::ReadingCertificate { hold }, Event::CardAwaited) => {
-                Next::Stay(Self::ReadingCertificate { hold: hold.awaited() }, vec![])
-            }
-            (Self::ReadingCertificate { .. }, Event::CardProgress { read, total }) => {
-                Next::Stay(Self::ReadingCertificate { hold: Hold::Working { read, total } }, vec![])
-            }
-            (Self::ReadingCertificate { .. }, Event::CardTrouble(CardTrouble::Lost)) => {
-                Next::Stay(Self::ReadingCertificate { hold: Hold::Lost }, vec![])
-            }
             (Self::ReadingCertificate { .. }, Event::CardTrouble(trouble)) => {
                 fail(trouble.failure_code().into(), Self::reading(), facts)
             }
@@ -143,20 +141,11 @@ impl DirectCheck {
             }
 
             // Second hold: one VERIFY, one signature.
-            (Self::Authenticating { reading, challenge, request, hold }, Event::CardAwaited) => {
-                Next::Stay(Self::Authenticating { reading, challenge, request, hold: hold.awaited() }, vec![])
-            }
-            (Self::Authenticating { reading, challenge, request, .. }, Event::CardProgress { read, total }) => {
-                let hold = Hold::Working { read, total };
-                Next::Stay(Self::Authenticating { reading, challenge, request, hold }, vec![])
-            }
-            (Self::Authenticating { reading, challenge, request, .. }, Event::CardTrouble(CardTrouble::Lost)) => {
-                Next::Stay(Self::Authenticating { reading, challenge, request, hold: Hold::Lost }, vec![])
-            }
             (Self::Authenticating { reading, .. }, Event::CardTrouble(trouble)) => {
                 fail(trouble.failure_code().into(), Self::AwaitingChallenge { reading, notice: None }, facts)
             }
-            (Self::Authenticating { reading, challenge, request, .. }, Event::CardAuthenticated(Ok(signature))) => {
+            (Self::Authenticating { mut reading, challenge, request, .. }, Event::CardAuthenticated(Ok(signature))) => {
+                reading.tries_left = TRIES_AFTER_SUCCESS;
                 let body = request::body(&request, &signature, &reading.certificate);
                 let signed = SignedRequest { body, ends_at: challenge.ends_at, failed_count: 0 };
                 send(reading, signed, vec![Effect::ReleaseCard], now, facts)
@@ -252,6 +241,15 @@ impl DirectCheck {
         }
     }
 
+    /// The same with the card elsewhere; `None` where no conversation is under way.
+    fn with_hold(mut self, change: impl FnOnce(Hold) -> Hold) -> Option<Self> {
+        match &mut self {
+            Self::ReadingCertificate { hold } | Self::Authenticating { hold, .. } => *hold = change(*hold),
+            _ => return None,
+        }
+        Some(self)
+    }
+
     /// Whether a card may lie on the reader, selected or at work.
     pub(crate) const fn has_card(&self) -> bool {
         match self {
@@ -323,6 +321,9 @@ impl Hold {
         }
     }
 }
+
+/// A right PIN sets the counter back; a further entry has to show that number. Source: card-protocol §6.
+const TRIES_AFTER_SUCCESS: u8 = 3;
 
 /// Times to wait before the same bytes are sent again; the last one repeats.
 const BACK_OFF_SECONDS: [i64; 6] = [2, 4, 8, 16, 32, 60];

@@ -120,11 +120,16 @@ fn an_answer_after_a_lost_one_is_taken() {
 #[test]
 fn a_used_up_challenge_takes_a_new_one_and_a_new_entry() {
     for refusal in [Refusal::ChallengeUsed, Refusal::UnknownChallenge, Refusal::ChallengeExpired] {
-        let mut trial = Trial::awaiting_answer(Some(patient()));
+        let mut trial = Trial::reading(Some(patient()));
+        trial.on(Event::CardRead(Ok(reading(2))));
+        trial.on(Event::Challenged(Ok(challenge())));
+        trial.say(Intent::EnterPin(pin()));
+        trial.on(Event::CardAuthenticated(Ok(signature())));
         assert_eq!(names(&trial.on(Event::Answered(Err(GatewayError::Refused(refusal))))), ["RequestChallenge"]);
         trial.on(Event::Challenged(Ok(challenge())));
         let screen = trial.visit.screen();
-        assert!(matches!(screen.body, Body::EnterPin { .. }), "{refusal:?}");
+        // The right PIN has set the counter back.
+        assert!(matches!(screen.body, Body::EnterPin { tries_left: 3, .. }), "{refusal:?}");
         assert_eq!(screen.notice, Some(Notice::PinAskedAgain(PinAskedAgain::ChallengeRenewed)));
     }
 }

@@ -8,7 +8,7 @@ use tazune_model::{
 };
 use tazune_visit::{Body, CardStep, Failure, Hold, Notice, PinAskedAgain, Screen, Texts};
 
-use crate::common::{eligibility, every_card_error, every_state, qualification};
+use crate::common::{eligibility, every_state, qualification};
 
 fn certificates() -> impl Iterator<Item = Option<CertificateSummary>> {
     use CertificatePhase::*;
@@ -173,14 +173,4 @@ fn ticks_and_the_chosen_actor_show_without_colour() {
     let texts: Vec<_> = choices.iter().map(|(_, text)| text.as_str()).collect();
     assert!(texts[0].starts_with("☑ Medicines") && texts[1].starts_with("☐ Health check-up"), "{texts:?}");
     assert!(texts.iter().any(|text| text.starts_with("● The patient")), "{texts:?}");
-}
-
-#[test]
-fn every_card_error_that_is_a_failure_has_its_words() {
-    let texts = Texts::new(Language::Ja);
-    for error in every_card_error() {
-        if let Some(code) = error.failure_code() {
-            assert!(!texts.failure_title(code).contains('⟦'), "{error}");
-        }
-    }
 }
