@@ -108,8 +108,10 @@ impl VirtualSlot {
 
     /// Accepts the newest card: one that left and came back has a new socket.
     async fn accept(&mut self, within: Duration) -> Result<(), PortError> {
-        let (card, _) =
-            timeout(within, self.listener.accept()).await.map_err(|_| PortError::Absent)?.map_err(|_| PortError::Unavailable)?;
+        let (card, _) = timeout(within, self.listener.accept())
+            .await
+            .map_err(|_| PortError::Absent)?
+            .map_err(|_| PortError::Unavailable)?;
         card.set_nodelay(true).map_err(|_| PortError::Unavailable)?;
         self.card = Some(card);
         Ok(())
@@ -177,7 +179,10 @@ mod tests {
             if payload.len() > 1 {
                 left -= 1;
             }
-            socket.write_all(&[&u16::try_from(answer.len()).unwrap().to_be_bytes(), answer.as_slice()].concat()).await.unwrap();
+            socket
+                .write_all(&[&u16::try_from(answer.len()).unwrap().to_be_bytes(), answer.as_slice()].concat())
+                .await
+                .unwrap();
         }
     }
 

@@ -1,6 +1,6 @@
 //! Runs one conversation of `core/card` over a card port: performs its orders and tells it what happened.
 
-use std::time::Duration;
+use std::{mem, time::Duration};
 
 use tazune_card::{CardError, CardEvent, Continuity, Conversation, LeaveCard, Order, Progress};
 use tazune_visit::CardTrouble;
@@ -51,32 +51,8 @@ impl CardRunner {
         cancel: &mut watch::Receiver<bool>,
         news: &mut (dyn FnMut(CardNews) + Send),
     ) -> Result<C::Outcome, RunError> {
-        let ended = self.converse(conversation, cancel, news).await;
-        self.continuity = match &ended {
-            Ok(_) | Err(RunError::Card(CardError::WrongPin { .. } | CardError::AskPinAgain { .. })) => Continuity::Same,
-            Err(_) => Continuity::Fresh,
-        };
-        ended
-    }
-
-    /// Leaves the card's application and takes its power: no verified PIN outlives the visit.
-    pub(crate) async fn leave(&mut self) {
-        if self.continuity == Continuity::Same {
-            let (_never, mut cancel) = watch::channel(false);
-            // A card that is gone is left already.
-            let _ = self.converse(&mut LeaveCard, &mut cancel, &mut |_| {}).await;
-        }
-        self.port.release().await;
-        self.continuity = Continuity::Fresh;
-    }
-
-    async fn converse<C: Conversation>(
-        &mut self,
-        conversation: &mut C,
-        cancel: &mut watch::Receiver<bool>,
-        news: &mut (dyn FnMut(CardNews) + Send),
-    ) -> Result<C::Outcome, RunError> {
-        let mut order = match self.continuity {
+        // Whatever ends this early leaves a card of which nothing is known.
+        let mut order = match mem::replace(&mut self.continuity, Continuity::Fresh) {
             Continuity::Same => conversation.on(CardEvent::Present(Continuity::Same)),
             Continuity::Fresh => Order::AwaitCard,
         };
@@ -88,7 +64,10 @@ impl CardRunner {
                 order = conversation.on(CardEvent::Cancel);
             }
             order = match order {
-                Order::Finished(outcome) => return outcome.map_err(RunError::Card),
+                Order::Finished(outcome) => {
+                    self.continuity = Continuity::after(&outcome);
+                    return outcome.map_err(RunError::Card);
+                }
                 Order::Transmit(command) => match self.port.transmit(command.as_bytes()).await {
                     Ok(answer) => {
                         let order = conversation.on(CardEvent::Answer(&answer));
@@ -116,6 +95,17 @@ impl CardRunner {
                 }
             };
         }
+    }
+
+    /// Leaves the card's application and takes its power: no verified PIN outlives the visit.
+    pub(crate) async fn leave(&mut self) {
+        if self.continuity == Continuity::Same {
+            let (_never, mut cancel) = watch::channel(false);
+            // A card that is gone is left already.
+            let _ = self.run(&mut LeaveCard, &mut cancel, &mut |_| {}).await;
+        }
+        self.port.release().await;
+        self.continuity = Continuity::Fresh;
     }
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde::Deserialize;
-use tazune_link::GatewaySettings;
+use tazune_link::pairing::GatewaySettings;
 use tazune_model::{Bytes, InstitutionCode, Sha256};
 use tazune_visit::{AnswerReceived, Challenge, GatewayError, Refusal};
 

@@ -1,15 +1,20 @@
 //! The device: performs what the visit and the delivery ask for, with keys, an encrypted store, network and clock.
 
+mod card_port;
+mod card_runner;
 mod clock;
 mod delivery;
 mod device;
 mod error;
 mod front_client;
+mod gateway;
 mod https;
 mod keys;
 mod pairing;
 mod store;
+mod visit_session;
 
+pub use card_port::{CardPort, PortError, VirtualSlot};
 pub use clock::SystemClock;
 pub use delivery::DeliverUntil;
 pub use device::{Device, DeviceConfig, QueueStatus, QueuedRecord};
@@ -17,3 +22,4 @@ pub use error::{EngineError, FrontError};
 pub use keys::{FileKeyStore, InsecureFileKeys, KeyStore, KeyStoreError, MemoryKeyStore};
 pub use pairing::{AboutDevice, Pairing, PairingAttempt};
 pub use store::DraftId;
+pub use visit_session::{IntentError, VisitSession};

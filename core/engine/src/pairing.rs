@@ -2,6 +2,7 @@ use std::{fmt, time::Duration};
 
 use rcgen::{CertificateParams, DistinguishedName, PKCS_ECDSA_P256_SHA256, PublicKeyData, SignatureAlgorithm};
 use serde::{Deserialize, Serialize};
+use tazune_card::TrustAnchors;
 use tazune_link::{
     V1,
     front_api::PairingAnswer,
@@ -69,6 +70,11 @@ pub struct Pairing {
 }
 
 impl Pairing {
+    /// The authorities whose cards the clinic takes.
+    pub(crate) fn card_anchors(&self) -> Result<TrustAnchors, EngineError> {
+        Ok(TrustAnchors::from_der(&self.settings.card_anchors).map_err(|_| FrontError::Garbage)?)
+    }
+
     /// A client of this clinic's front.
     pub(crate) fn front(&self, keys: &Keys) -> FrontClient {
         let identity = Identity { certificates: self.certificates.clone(), keys: keys.clone() };

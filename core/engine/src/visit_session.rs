@@ -241,7 +241,7 @@ impl Actor {
             CardNews::Awaited => Event::CardAwaited,
             CardNews::Lost => Event::CardTrouble(CardTrouble::Lost),
             CardNews::Progress(progress) => {
-                Event::CardProgress { read: progress.read_bytes, total: progress.total_bytes.unwrap_or(0) }
+                Event::CardProgress { read: progress.read_bytes, total: progress.total_bytes }
             }
         };
         if let Ok(effects) = self.visit.on(event, self.device.now()) {
