@@ -23,3 +23,11 @@ pub use keys::{FileKeyStore, InsecureFileKeys, KeyStore, KeyStoreError, MemoryKe
 pub use pairing::{AboutDevice, Pairing, PairingAttempt};
 pub use store::DraftId;
 pub use visit_session::{IntentError, VisitSession};
+
+// The words a shell needs to show a visit and its queue, so that it uses this crate alone.
+pub use tazune_link::delivery::Delivery;
+pub use tazune_model::{
+    ConsentActor, ConsentItem, FailureCode, Language, Personal, Pin, PlannedPatient, RecordId, Sex, StaffId, Timestamp,
+    japan_date,
+};
+pub use tazune_visit::{Body, CardTrouble, Intent, IntentKind, Notice, RenderedScreen, Screen, Texts};

@@ -61,7 +61,7 @@ impl VisitSession {
         Some(self.screens.borrow_and_update().clone())
     }
 
-    /// Sends what the person chose.
+    /// Sends what the person chose; afterwards [`screen`](Self::screen) shows what came of it.
     ///
     /// # Errors
     /// [`IntentError`]; the visit is then as it was.
@@ -69,6 +69,14 @@ impl VisitSession {
         let (reply, answer) = oneshot::channel();
         self.inbox.send(Message::Intent(intent, reply)).await.map_err(|_| IntentError::Over)?;
         answer.await.map_err(|_| IntentError::Over)?
+    }
+
+    /// Leaves the visit as its draft and waits until the card is let go.
+    pub async fn close(self) {
+        let Self { inbox, mut screens, .. } = self;
+        drop(inbox);
+        // The task drops its end when it is done.
+        while screens.changed().await.is_ok() {}
     }
 
     /// The draft under which the visit is saved until it is sealed.
@@ -182,13 +190,10 @@ impl Actor {
     async fn run(mut self, mut messages: mpsc::Receiver<Message>) {
         loop {
             let woken = self.woken();
+            let mut taken = None;
             tokio::select! {
                 message = messages.recv() => match message {
-                    Some(Message::Intent(intent, reply)) => {
-                        let taken = self.take_intent(intent).await;
-                        // The person may have left the screen meanwhile.
-                        let _ = reply.send(taken);
-                    }
+                    Some(Message::Intent(intent, reply)) => taken = Some((reply, self.take_intent(intent).await)),
                     Some(Message::Outcome(number, event)) if self.is_current(number) => self.take(event).await,
                     Some(Message::News(number, news)) if self.is_current(number) => self.take_news(news),
                     Some(_) => {}
@@ -205,6 +210,11 @@ impl Actor {
                 *shown = screen;
                 is_other
             });
+            // After the screen, so that whoever is told that the intent was taken sees what came of it.
+            if let Some((reply, taken)) = taken {
+                // The person may have left the screen meanwhile.
+                let _ = reply.send(taken);
+            }
             if self.visit.is_over() {
                 break;
             }

@@ -184,7 +184,7 @@ impl IntentKind {
     }
 
     /// The stable word of the choice, in refusals and in the keys of the texts.
-    pub(crate) const fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Self::ToggleConsent(_) => "toggle-consent",
             Self::AgreeAll => "agree-all",
