@@ -1,0 +1,91 @@
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use rusqlite::{Connection, params};
+use tazune_engine::{Device, DeviceConfig, DraftId, KeyStore, MemoryKeyStore, SystemClock};
+use tazune_link::{
+    keys::OpeningKey,
+    pairing::{GatewaySettings, Settings},
+};
+use tazune_model::RecordId;
+use tazune_sim::TestCa;
+use tazune_visit::{UnsealedVisit, Visit};
+
+use crate::visit;
+
+/// The engine's device in a folder of its own, with keys in memory, and the one draft that all measurements use.
+pub(crate) struct TestDevice {
+    device: Device,
+    draft: DraftId,
+    database: PathBuf,
+}
+
+impl TestDevice {
+    /// A paired device in an empty folder.
+    ///
+    /// The rows of a pairing and of a draft are written past the engine: no front has to answer here.
+    pub(crate) async fn open(folder: &Path) -> Self {
+        let keys = Arc::new(MemoryKeyStore::new());
+        keys.make_keys().expect("memory takes keys");
+        let config = DeviceConfig { folder: folder.to_path_buf(), keys: keys.clone(), clock: Arc::new(SystemClock) };
+        let device = Device::open(config).await.expect("the folder is empty and writable");
+        let database = folder.join("device.db");
+        let connection = Connection::open(&database).expect("the device made it");
+        let write =
+            |sql, values: &[&dyn rusqlite::ToSql]| connection.execute(sql, values).expect("the tables are there");
+        write("INSERT INTO meta (name, value) VALUES ('pairing', ?1)", &[&pairing(&*keys)]);
+        write(
+            "INSERT INTO drafts (id, kind, saved_at, nonce, sealed) VALUES (?1, 'visit', ?2, x'', x'')",
+            params!["0".repeat(32), visit::now().to_string()],
+        );
+        let (draft, _) = device.drafts().await.expect("the row is well formed").pop().expect("there is one");
+        Self { device, draft, database }
+    }
+
+    /// Saves a visit as the draft.
+    pub(crate) async fn save(&self, visit: &Visit) {
+        self.device.save_visit(&self.draft, visit).await.expect("the disk takes a draft");
+    }
+
+    /// Seals a visit in place of the draft, which is there.
+    pub(crate) async fn seal(&self, visit: UnsealedVisit) -> RecordId {
+        self.device.seal(visit, &self.draft).await.expect("the disk takes a record")
+    }
+
+    /// The sealed bytes of a record.
+    pub(crate) fn envelope(&self, record_id: RecordId) -> Vec<u8> {
+        let connection = Connection::open(&self.database).expect("the device made it");
+        let select = "SELECT envelope FROM records WHERE record_id = ?1";
+        connection.query_row(select, [record_id.to_string()], |row| row.get(0)).expect("it was just sealed")
+    }
+}
+
+/// A pairing as the engine keeps it.
+fn pairing(keys: &dyn KeyStore) -> Vec<u8> {
+    let settings = Settings {
+        gateway: GatewaySettings {
+            url: "https://gateway.invalid".into(),
+            ca_certificates: vec![],
+            client_certificates: vec![],
+        },
+        card_anchors: vec![TestCa::user().certificate().into()],
+        consent_items: vec![],
+        purge_after_hours: 72,
+    };
+    let clinic_key = OpeningKey::from_bytes(&[7; 32]).expect("32 bytes are a key").sealing_key();
+    let pairing = serde_json::json!({
+        "device_id": "bench-1",
+        "tenant": "9918000010",
+        "settings": settings,
+        "fronts": ["https://front.invalid"],
+        "paired_at": visit::now(),
+        "spki_sha256": "00".repeat(32),
+        "certificates": [],
+        "clinic_key": clinic_key,
+        "receipt_key": keys.transport_public().expect("the keys were made"),
+        "opening_key": "",
+    });
+    pairing.to_string().into_bytes()
+}
