@@ -1,0 +1,83 @@
+//! `tazune`: the laptop tool. It shows what the engine says and sends what a person or a script chooses.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `arguments` | the command line |
+//! | `pair`, `visit`, `queue` | one command each |
+//! | `console` | everything that is said, as words or as JSON lines; `screen_text`, `screen_json`: a visit's screen |
+//! | `input`, `intent_line` | lines and the PIN as they are typed; intents as lines |
+//! | `ended`, `exit` | why a command ended, and its exit code |
+//! | `output` | the one writer |
+
+mod arguments;
+mod console;
+mod ended;
+mod exit;
+mod input;
+mod intent_line;
+mod output;
+mod pair;
+mod queue;
+mod screen_json;
+mod screen_text;
+mod visit;
+
+use std::{process::ExitCode, sync::Arc, time::Duration};
+
+use clap::Parser as _;
+use tazune_engine::{Device, DeviceConfig, FileKeyStore, InsecureFileKeys, SystemClock};
+use tracing_subscriber::EnvFilter;
+
+use crate::{
+    arguments::{Arguments, Command},
+    console::{Console, Form},
+    ended::Ended,
+    exit::Exit,
+};
+
+/// Names the events to log on standard error, for example `debug`; by default only warnings, which carry codes.
+const LOG_VARIABLE: &str = "TAZUNE_LOG";
+
+/// Work under way when a command ends, such as a write to the database, may take this long.
+const FINISH_WITHIN: Duration = Duration::from_secs(2);
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let filter = EnvFilter::try_from_env(LOG_VARIABLE).unwrap_or_else(|_| EnvFilter::new("warn"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let form = if arguments.json { Form::Json } else { Form::Words };
+    let mut console = Console::new(form, arguments.language.into());
+    let runtime = tokio::runtime::Runtime::new().expect("the system has a thread to give");
+    let ended = runtime.block_on(run(arguments, &mut console));
+    runtime.shutdown_timeout(FINISH_WITHIN);
+    ended.unwrap_or_else(|ended| explain(ended, &console)).into()
+}
+
+async fn run(arguments: Arguments, console: &mut Console) -> Result<Exit, Ended> {
+    let folder = arguments.data_folder()?;
+    let insecure = if arguments.insecure_file_keys { InsecureFileKeys::Allowed } else { InsecureFileKeys::Refused };
+    let keys = Arc::new(FileKeyStore::open(&folder.join("keys"), insecure)?);
+    let device = Arc::new(Device::open(DeviceConfig { folder, keys, clock: Arc::new(SystemClock) }).await?);
+    if let Command::Pair(_) | Command::Visit(_) = arguments.command {
+        // The queue's own status says it too.
+        console.hint("insecure-keys")?;
+    }
+    match arguments.command {
+        Command::Pair(pair) => pair::run(pair, &device, console).await,
+        Command::Visit(visit) => visit::run(visit, arguments.language.into(), &device, console).await,
+        Command::Queue(queue) => queue::run(queue, &device, console).await,
+    }
+}
+
+fn explain(ended: Ended, console: &Console) -> Exit {
+    if let Some(code) = ended.failure_code() {
+        console.failure(code);
+    }
+    match ended {
+        Ended::Usage(key) => console.farewell(key),
+        Ended::Cancelled => console.farewell("tool-cancelled"),
+        Ended::Unfinished => console.farewell("tool-visit-kept"),
+        Ended::Engine(_) | Ended::Reader | Ended::OutputClosed => {}
+    }
+    ended.exit()
+}
