@@ -184,6 +184,7 @@ impl IntentKind {
     }
 
     /// The stable word of the choice, in refusals and in the keys of the texts.
+    #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::ToggleConsent(_) => "toggle-consent",

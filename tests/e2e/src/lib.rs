@@ -1,1 +1,5 @@
-//! End-to-end tests: whole conversations and whole systems; all of it lies under `tests/`.
+//! What the end-to-end tests and the demo share: the shipped programs, run as people run them, on simulators.
+
+pub mod clinic;
+pub mod process;
+pub mod tablet;

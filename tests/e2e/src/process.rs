@@ -88,6 +88,11 @@ impl Program {
         }
     }
 
+    /// Ends its standard input.
+    pub fn close_input(&mut self) {
+        self.stdin = None;
+    }
+
     /// The next line on its standard output that is JSON; `None` when it ended.
     ///
     /// # Panics
@@ -123,6 +128,20 @@ impl Program {
         }
     }
 
+    /// The next line that tells of this event: `{"event": …}`.
+    ///
+    /// # Panics
+    /// When the program ends without it.
+    pub fn expect_event(&mut self, event: &str) -> Value {
+        loop {
+            match self.next_json() {
+                Some(value) if value["event"] == event => return value,
+                Some(_) => {}
+                None => panic!("{} ended without {event}:\n{}", self.name, self.transcript()),
+            }
+        }
+    }
+
     /// Everything it wrote so far.
     #[must_use]
     pub fn transcript(&self) -> String {
@@ -135,9 +154,13 @@ impl Program {
     /// When it does not end.
     #[must_use]
     pub fn finish(mut self) -> Finished {
-        while self.next_line().is_some() {}
+        let mut output = String::new();
+        while let Some(line) = self.next_line() {
+            output.push_str(&line);
+            output.push('\n');
+        }
         let status = self.child.wait().expect("a child can be waited for");
-        Finished { status, transcript: self.transcript() }
+        Finished { status, output, transcript: self.transcript() }
     }
 
     /// SIGKILL: the program learns nothing of it.
@@ -182,6 +205,8 @@ impl Drop for Program {
 pub struct Finished {
     /// Its exit status.
     pub status: ExitStatus,
+    /// What it wrote to its standard output and nobody read before.
+    pub output: String,
     /// Everything it wrote.
     pub transcript: String,
 }
@@ -193,18 +218,21 @@ impl Finished {
         self.status.code().unwrap_or(-1)
     }
 
-    /// The transcript, after checking that it ended well.
+    /// Its unread output, after checking that it ended well.
     ///
     /// # Panics
     /// When it did not.
-    #[must_use]
     pub fn success(self) -> String {
         assert!(self.status.success(), "ended with {}:\n{}", self.status, self.transcript);
-        self.transcript
+        self.output
     }
 }
 
-fn read_lines(stream: impl Read + Send + 'static, transcript: &Arc<Mutex<String>>, mut each: impl FnMut(String) + Send + 'static) {
+fn read_lines(
+    stream: impl Read + Send + 'static,
+    transcript: &Arc<Mutex<String>>,
+    mut each: impl FnMut(String) + Send + 'static,
+) {
     let transcript = transcript.clone();
     thread::spawn(move || {
         for line in BufReader::new(stream).lines().map_while(Result::ok) {

@@ -1,0 +1,175 @@
+//! The visiting side: the `tazune` program with a data folder of its own, and a person who works it.
+
+use std::{path::PathBuf, time::Duration};
+
+use serde_json::Value;
+use tazune_sim::vpcd::{InField, SharedCard};
+
+use crate::process::{Finished, Program};
+
+/// The PIN of every card of the population; marked, so that its traces can be searched for.
+pub const PIN: &str = "1234";
+
+/// A device with its data folder.
+pub struct Tablet {
+    data: PathBuf,
+}
+
+impl Tablet {
+    /// A device that keeps its data in `data`.
+    #[must_use]
+    pub const fn new(data: PathBuf) -> Self {
+        Self { data }
+    }
+
+    /// Its data folder.
+    #[must_use]
+    pub const fn data(&self) -> &PathBuf {
+        &self.data
+    }
+
+    /// Starts `tazune` with these arguments, keys in plain files, speaking JSON.
+    #[must_use]
+    pub fn start(&self, arguments: &[&str]) -> Program {
+        let data = self.data.to_str().expect("test folders have plain names");
+        Program::start("tazune", &[&["--data", data, "--insecure-file-keys", "--json"], arguments].concat())
+    }
+
+    /// Runs `tazune` to its end.
+    #[must_use]
+    pub fn run(&self, arguments: &[&str]) -> Finished {
+        let mut program = self.start(arguments);
+        program.close_input();
+        program.finish()
+    }
+
+    /// Starts a visit with a reader for virtual cards.
+    #[must_use]
+    pub fn begin_visit(&self, arguments: &[&str]) -> Visiting {
+        let visit = ["visit", "--staff", "dr-sample", "--card", "virtual:127.0.0.1:0"];
+        let mut program = self.start(&[&visit, arguments].concat());
+        let slot = program.expect("slot");
+        let slot = slot.as_str().and_then(|slot| slot.parse().ok()).expect("a slot is an address");
+        Visiting { program, slot, card: None, screen: Value::Null, has_agreed: false }
+    }
+}
+
+/// A visit under way, and the card that is held to its reader.
+pub struct Visiting {
+    program: Program,
+    slot: std::net::SocketAddr,
+    card: Option<InField>,
+    screen: Value,
+    has_agreed: bool,
+}
+
+impl Visiting {
+    /// Holds a card to the reader; one that is torn away comes back by itself after a moment.
+    pub fn hold(&mut self, card: SharedCard) {
+        self.card = None;
+        self.card = Some(InField::serve(card, self.slot, Duration::from_millis(50)));
+    }
+
+    /// Takes the card away.
+    pub fn take_card_away(&mut self) {
+        self.card = None;
+    }
+
+    /// Chooses, or types.
+    pub fn choose(&mut self, intent: &str) {
+        self.program.say(intent);
+    }
+
+    /// The next screen; `None` when the program ended.
+    pub fn next_screen(&mut self) -> Option<&Value> {
+        loop {
+            let mut line = self.program.next_json()?;
+            if let Some(refused) = line.get("refused") {
+                panic!("the visit refused: {refused}\n{}", self.program.transcript());
+            }
+            if let Some(screen) = line.get_mut("screen") {
+                self.screen = screen.take();
+                return Some(&self.screen);
+            }
+        }
+    }
+
+    /// The matter of the screen shown last, for example `enter-pin`.
+    #[must_use]
+    pub fn body(&self) -> &str {
+        self.screen["body"].as_str().unwrap_or_default()
+    }
+
+    /// The failure shown last, for example `TZ-C10`.
+    #[must_use]
+    pub fn failure(&self) -> Option<&str> {
+        self.screen["failure"].as_str()
+    }
+
+    /// The words of the screen shown last.
+    #[must_use]
+    pub fn words(&self) -> Vec<String> {
+        let title = self.screen["title"].as_str().into_iter();
+        let lines = self.screen["lines"].as_array().into_iter().flatten().filter_map(Value::as_str);
+        title.chain(lines).map(ToOwned::to_owned).collect()
+    }
+
+    /// What the screen offers.
+    #[must_use]
+    pub fn choices(&self) -> Vec<String> {
+        let choices = self.screen["choices"].as_array().into_iter().flatten();
+        choices.filter_map(|choice| choice["id"].as_str()).map(ToOwned::to_owned).collect()
+    }
+
+    /// Works the visit as a willing patient and a calm member of staff, until the screen has `body`.
+    ///
+    /// `each` sees every screen first.
+    ///
+    /// # Panics
+    /// When the program ends before.
+    pub fn until(&mut self, body: &str, mut each: impl FnMut(&Self)) {
+        loop {
+            assert!(self.next_screen().is_some(), "ended before {body}:\n{}", self.program.transcript());
+            each(self);
+            if self.body() == body {
+                return;
+            }
+            self.go_on();
+        }
+    }
+
+    /// Does what a screen asks for, once; nothing where it asks for patience.
+    pub fn go_on(&mut self) {
+        let offers = |choice: &str| self.choices().iter().any(|offered| offered == choice);
+        let intent = match self.body() {
+            "consent" if !self.has_agreed => "agree-all",
+            "consent" | "answer" => "continue",
+            "enter-pin" => &format!("enter-pin {PIN}"),
+            "confirm-person" => "confirm-person",
+            "deferred" | "trouble" | "person-mismatch" => "end-without-answer",
+            "closing" if offers("confirm-card-returned") => "confirm-card-returned",
+            "closing" => "continue",
+            _ => return,
+        };
+        let intent = intent.to_owned();
+        self.has_agreed |= intent == "agree-all";
+        self.choose(&intent);
+    }
+
+    /// The program behind it.
+    pub const fn program(&mut self) -> &mut Program {
+        &mut self.program
+    }
+
+    /// Closes its input and waits for its end.
+    #[must_use]
+    pub fn finish(mut self) -> Finished {
+        self.program.close_input();
+        self.program.finish()
+    }
+
+    /// SIGKILL.
+    pub fn kill(self) {
+        self.program.kill();
+    }
+}
