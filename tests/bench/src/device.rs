@@ -3,13 +3,16 @@ use std::{
     sync::Arc,
 };
 
+use rand_chacha::ChaCha20Rng;
 use rusqlite::{Connection, params};
 use tazune_engine::{Device, DeviceConfig, DraftId, KeyStore, MemoryKeyStore, SystemClock};
 use tazune_link::{
-    keys::OpeningKey,
+    envelope::{self, Envelope, EnvelopeHeader},
+    keys::{OpeningKey, SealingKey},
     pairing::{GatewaySettings, Settings},
+    record::UnsignedRecord,
 };
-use tazune_model::RecordId;
+use tazune_model::{Bytes, Clock as _, RecordId};
 use tazune_sim::TestCa;
 use tazune_visit::{UnsealedVisit, Visit};
 
@@ -18,6 +21,8 @@ use crate::visit;
 /// The engine's device in a folder of its own, with keys in memory, and the one draft that all measurements use.
 pub(crate) struct TestDevice {
     device: Device,
+    keys: Arc<MemoryKeyStore>,
+    clinic_key: SealingKey,
     draft: DraftId,
     database: PathBuf,
 }
@@ -31,17 +36,18 @@ impl TestDevice {
         keys.make_keys().expect("memory takes keys");
         let config = DeviceConfig { folder: folder.to_path_buf(), keys: keys.clone(), clock: Arc::new(SystemClock) };
         let device = Device::open(config).await.expect("the folder is empty and writable");
+        let clinic_key = OpeningKey::from_bytes(&[7; 32]).expect("32 bytes are a key").sealing_key();
         let database = folder.join("device.db");
         let connection = Connection::open(&database).expect("the device made it");
         let write =
             |sql, values: &[&dyn rusqlite::ToSql]| connection.execute(sql, values).expect("the tables are there");
-        write("INSERT INTO meta (name, value) VALUES ('pairing', ?1)", &[&pairing(&*keys)]);
+        write("INSERT INTO meta (name, value) VALUES ('pairing', ?1)", &[&pairing(&*keys, &clinic_key)]);
         write(
             "INSERT INTO drafts (id, kind, saved_at, nonce, sealed) VALUES (?1, 'visit', ?2, x'', x'')",
             params!["0".repeat(32), visit::now().to_string()],
         );
         let (draft, _) = device.drafts().await.expect("the row is well formed").pop().expect("there is one");
-        Self { device, draft, database }
+        Self { device, keys, clinic_key, draft, database }
     }
 
     /// Saves a visit as the draft.
@@ -54,6 +60,20 @@ impl TestDevice {
         self.device.seal(visit, &self.draft).await.expect("the disk takes a record")
     }
 
+    /// What [`Self::seal`] computes, without the store; the steps are the engine's.
+    pub(crate) fn seal_in_memory(&self, visit: UnsealedVisit, generator: &mut ChaCha20Rng) -> Envelope {
+        let sign = |bytes: Vec<u8>| Bytes(self.keys.sign(&bytes).expect("the keys were made"));
+        let now = SystemClock.now();
+        let record = visit.finish(RecordId::make(now, &[7; 10]), now);
+        let unsigned = UnsignedRecord::new(&record);
+        let signature = sign(unsigned.bytes_to_sign());
+        let header = EnvelopeHeader::new(&self.clinic_key, &record);
+        let unsigned = envelope::seal(&self.clinic_key, header, &unsigned.sign(signature), generator);
+        let unsigned = unsigned.expect("the record is not too large");
+        let signature = sign(unsigned.bytes_to_sign());
+        unsigned.sign(signature)
+    }
+
     /// The sealed bytes of a record.
     pub(crate) fn envelope(&self, record_id: RecordId) -> Vec<u8> {
         let connection = Connection::open(&self.database).expect("the device made it");
@@ -63,7 +83,7 @@ impl TestDevice {
 }
 
 /// A pairing as the engine keeps it.
-fn pairing(keys: &dyn KeyStore) -> Vec<u8> {
+fn pairing(keys: &dyn KeyStore, clinic_key: &SealingKey) -> Vec<u8> {
     let settings = Settings {
         gateway: GatewaySettings {
             url: "https://gateway.invalid".into(),
@@ -74,7 +94,6 @@ fn pairing(keys: &dyn KeyStore) -> Vec<u8> {
         consent_items: vec![],
         purge_after_hours: 72,
     };
-    let clinic_key = OpeningKey::from_bytes(&[7; 32]).expect("32 bytes are a key").sealing_key();
     let pairing = serde_json::json!({
         "device_id": "bench-1",
         "tenant": "9918000010",
