@@ -188,7 +188,7 @@ struct Courier {
 
 impl Courier {
     async fn of(device: &Device) -> Result<Self, EngineError> {
-        let pairing = device.store().run(|database| paired(database)).await?;
+        let pairing = device.store().run(paired).await?;
         Ok(Self {
             store: device.store().clone(),
             front: pairing.front(device.keys()),
@@ -205,12 +205,12 @@ impl Courier {
         let (now, grace) = (self.clock.now(), self.purge_grace());
         let mut waiting = self.store.run(move |database| prepare(database, is_again, grace, now)).await?;
         while !waiting.is_empty() {
-            let taken = waiting;
-            let (batch, rest) = self.store.run(move |database| next_batch(database, taken, now)).await?;
-            waiting = rest;
-            if let Err(error) = self.send(&batch).await {
+            let listed = waiting;
+            let batch = self.store.run(move |database| next_batch(database, listed, now)).await?;
+            waiting = batch.left;
+            if let Err(error) = self.send(&batch.envelopes).await {
                 // Those with a result by now ignore it.
-                self.advance(batch.iter().map(|(id, _)| Step::new(*id, Event::SendFailed)).collect()).await?;
+                self.advance(batch.envelopes.iter().map(|(id, _)| Step::new(*id, Event::SendFailed)).collect()).await?;
                 return Err(error);
             }
         }
@@ -315,34 +315,37 @@ fn prepare(
     Ok(records.filter(|record| is_wanted(record.delivery, record.sealed_at)).map(|record| record.record_id).collect())
 }
 
-/// Splits off as many records as one request takes, marks them as being sent, and leaves the rest.
-fn next_batch(
-    database: &mut Database,
-    waiting: Vec<RecordId>,
-    now: Timestamp,
-) -> Result<(Vec<(RecordId, Envelope)>, Vec<RecordId>), EngineError> {
-    let mut batch = Vec::new();
+/// What one request takes, and what is left for the next.
+struct Batch {
+    envelopes: Vec<(RecordId, Envelope)>,
+    left: Vec<RecordId>,
+}
+
+/// Splits off as many records as one request takes, and marks them as being sent.
+fn next_batch(database: &mut Database, waiting: Vec<RecordId>, now: Timestamp) -> Result<Batch, EngineError> {
+    let mut envelopes = Vec::new();
+    let mut left = Vec::new();
     let mut steps = Vec::new();
     let mut bytes = BATCH_FRAME_BYTES;
-    let mut rest = waiting.into_iter();
-    let mut left = Vec::new();
-    for record_id in rest.by_ref() {
+    let mut waiting = waiting.into_iter();
+    for record_id in waiting.by_ref() {
         let Some(stored) = database.envelope(record_id)? else { continue };
+        // One byte for the comma.
         bytes += stored.len() + 1;
-        if bytes > MAX_BATCH_BYTES && !batch.is_empty() {
+        if bytes > MAX_BATCH_BYTES && !envelopes.is_empty() {
             left.push(record_id);
             break;
         }
         steps.push(Step::new(record_id, Event::SendStarted));
         match Envelope::parse(&stored) {
-            Ok(envelope) => batch.push((record_id, envelope)),
+            Ok(envelope) => envelopes.push((record_id, envelope)),
             // Damaged on this disk: set aside as the front would, so that it stops no other.
             Err(refusal) => steps.push(Step::new(record_id, Event::FrontRefused(refusal))),
         }
     }
-    left.extend(rest);
+    left.extend(waiting);
     advance(database, &steps, now)?;
-    Ok((batch, left))
+    Ok(Batch { envelopes, left })
 }
 
 /// Verifies receipts against the envelopes as stored, commits them, and returns the records of those that verified.
@@ -410,5 +413,92 @@ impl Turn {
                 Err(TryLockError::Error(_)) => return Err(StoreFault::Failed),
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use tazune_link::{delivery::Reason, envelope::MAX_ENVELOPE_BYTES, front_api::EnvelopesRequest, keys::sha256};
+
+    use super::*;
+    use crate::{
+        keys::{KeyStore, MemoryKeyStore},
+        store::DraftId,
+    };
+
+    fn now() -> Timestamp {
+        "2026-11-21T01:00:00Z".parse().unwrap()
+    }
+
+    fn database(folder: &Path, envelopes: impl IntoIterator<Item = Vec<u8>>) -> Database {
+        let keys = MemoryKeyStore::new();
+        keys.make_keys().unwrap();
+        let mut database = Database::open(&folder.join("device.db"), Arc::new(keys)).unwrap();
+        for (number, bytes) in envelopes.into_iter().enumerate() {
+            let draft = DraftId::make(&mut system_generator());
+            database.save_draft(&draft, b"plain", now()).unwrap();
+            let record_id = RecordId::make(now(), &[u8::try_from(number).unwrap(); 10]);
+            database.insert_sealed(record_id, now(), &bytes, sha256(&bytes), &draft).unwrap();
+        }
+        database
+    }
+
+    /// Something of an envelope's shape and of exactly this length.
+    fn envelope(length: usize) -> Vec<u8> {
+        let frame = |text: &str| format!(r#"{{"header":"","encapsulated":"","sealed":"{text}","signature":""}}"#);
+        let text_length = (length - frame("").len()) / 4 * 4;
+        frame(&"A".repeat(text_length)).into_bytes()
+    }
+
+    fn batches(database: &mut Database) -> Vec<Vec<(RecordId, Envelope)>> {
+        let mut waiting = prepare(database, false, Duration::ZERO, now()).unwrap();
+        let mut batches = Vec::new();
+        while !waiting.is_empty() {
+            let batch = next_batch(database, waiting, now()).unwrap();
+            waiting = batch.left;
+            batches.push(batch.envelopes);
+        }
+        batches
+    }
+
+    #[test]
+    fn a_batch_is_as_large_as_a_request_may_be_and_no_larger() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut database = database(folder.path(), (0..20).map(|_| envelope(MAX_ENVELOPE_BYTES)));
+        let batches = batches(&mut database);
+        let sent: BTreeSet<RecordId> = batches.iter().flatten().map(|(record_id, _)| *record_id).collect();
+        assert_eq!(sent.len(), 20, "each is in a batch");
+        assert_eq!(batches.iter().map(Vec::len).sum::<usize>(), 20, "and only in one");
+        for batch in &batches {
+            let request = EnvelopesRequest { envelopes: batch.iter().map(|(_, envelope)| envelope.clone()).collect() };
+            assert!(serde_json::to_vec(&request).unwrap().len() <= MAX_BATCH_BYTES);
+        }
+        assert!(batches.len() <= 3, "7 or 8 of a megabyte fit");
+    }
+
+    #[test]
+    fn a_record_damaged_on_the_disk_is_set_aside_and_blocks_no_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let envelopes = [envelope(1000), b"no envelope".to_vec(), envelope(1000)];
+        let mut database = database(folder.path(), envelopes);
+        assert_eq!(batches(&mut database).iter().map(Vec::len).sum::<usize>(), 2);
+        let deliveries: Vec<_> = database.records().unwrap().iter().map(|record| record.delivery).collect();
+        let reason = Reason::Front(Refusal::Malformed);
+        assert_eq!(deliveries, [Delivery::Sending, Delivery::Quarantined { reason }, Delivery::Sending]);
+    }
+
+    #[test]
+    fn only_what_a_killed_process_left_behind_is_brought_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut database = database(folder.path(), [envelope(1000), envelope(1000)]);
+        assert_eq!(batches(&mut database).len(), 1);
+        let waiting = prepare(&mut database, false, Duration::ZERO, now()).unwrap();
+        assert_eq!(waiting.len(), 2);
+        let (first, other) = (waiting[0], waiting[1]);
+        let received = [Step::new(first, Event::SendStarted), Step::new(first, Event::FrontReceived)];
+        advance(&mut database, &received, now()).unwrap();
+        assert_eq!(prepare(&mut database, true, Duration::ZERO, now()).unwrap(), [other]);
     }
 }

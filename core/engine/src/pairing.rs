@@ -32,7 +32,7 @@ const PAIRING: &str = "pairing";
 const DECISION_WAIT: Duration = Duration::from_secs(25);
 
 /// Pause before a front that could not be reached is asked again.
-const PAUSE: Duration = Duration::from_secs(2);
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// How often the hello is sent when no answer comes.
 const HELLO_TRIES: usize = 3;
@@ -88,7 +88,7 @@ impl Device {
     /// # Errors
     /// [`EngineError::NotPaired`] when there is none.
     pub async fn pairing(&self) -> Result<Pairing, EngineError> {
-        self.store().run(|database| paired(database)).await
+        self.store().run(paired).await
     }
 
     /// Answers the offer of a scanned code: from now on the clinic decides, see [`PairingAttempt::finish`].
