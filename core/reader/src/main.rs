@@ -22,7 +22,7 @@ mod screen_json;
 mod screen_text;
 mod visit;
 
-use std::{process::ExitCode, sync::Arc, time::Duration};
+use std::{io::IsTerminal as _, process::ExitCode, sync::Arc, time::Duration};
 
 use clap::Parser as _;
 use tazune_engine::{Device, DeviceConfig, FileKeyStore, InsecureFileKeys, SystemClock};
@@ -35,7 +35,7 @@ use crate::{
     exit::Exit,
 };
 
-/// Names the events to log on standard error, for example `debug`; by default only warnings, which carry codes.
+/// Names the events to log on standard error, for example `debug`; what a person must know is said without it.
 const LOG_VARIABLE: &str = "TAZUNE_LOG";
 
 /// Work under way when a command ends, such as a write to the database, may take this long.
@@ -43,8 +43,12 @@ const FINISH_WITHIN: Duration = Duration::from_secs(2);
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let filter = EnvFilter::try_from_env(LOG_VARIABLE).unwrap_or_else(|_| EnvFilter::new("warn"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let filter = EnvFilter::try_from_env(LOG_VARIABLE).unwrap_or_else(|_| EnvFilter::new("error"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr)
+        .init();
     let form = if arguments.json { Form::Json } else { Form::Words };
     let mut console = Console::new(form, arguments.language.into());
     let runtime = tokio::runtime::Runtime::new().expect("the system has a thread to give");

@@ -1,4 +1,4 @@
-use tazune_engine::{RenderedScreen, Texts};
+use tazune_engine::{IntentKind, RenderedScreen, Texts};
 
 use crate::output::harmless;
 
@@ -6,18 +6,20 @@ use crate::output::harmless;
 pub(crate) struct ScreenText {
     title: String,
     lines: Vec<String>,
-    /// Numbered from 1; the last line asks for a number.
+    /// Numbered from 1; the last line asks for a number. None where nothing but the language could be chosen.
     choices: Vec<String>,
 }
 
 impl ScreenText {
     /// Lays a screen out.
     pub(crate) fn new(screen: &RenderedScreen, texts: &Texts) -> Self {
-        let numbered = screen.choices.iter().zip(1..);
-        let mut choices: Vec<_> =
-            numbered.map(|((_, text), number)| format!("  {number:>2}) {}", plain_marks(&harmless(text)))).collect();
-        if !choices.is_empty() {
-            choices.push(format!("{}:", texts.text("tool-choose", &[])));
+        let is_asked = screen.choices.iter().any(|(kind, _)| !matches!(kind, IntentKind::SetLanguage(_)));
+        let mut choices = vec![];
+        if is_asked {
+            let numbered = screen.choices.iter().zip(1..);
+            let numbered =
+                numbered.map(|((_, text), number)| format!("  {number:>2}) {}", plain_marks(&harmless(text))));
+            choices.extend(numbered.chain([format!("{}:", texts.text("tool-choose", &[]))]));
         }
         let lines = screen.lines.iter().map(|line| format!("  {}", harmless(line))).collect();
         Self { title: harmless(&screen.title), lines, choices }
@@ -48,7 +50,7 @@ fn plain_marks(choice: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tazune_engine::{Body, CardStep, ConsentActor, ConsentItem, Hold, IntentKind, Language, Notice, Screen, Texts};
+    use tazune_engine::{Body, CardStep, ConsentActor, ConsentItem, Hold, Language, Notice, Screen};
 
     use crate::{intent_line, screen_json};
 
@@ -115,6 +117,13 @@ mod tests {
         assert_eq!(next.after(Some(&first)), "  読み取っています（50%）。カードを動かさないでください。\n");
         assert_eq!(next.after(Some(&next)), "");
         assert!(next.after(Some(&text(&consent()))).starts_with("\n■ マイナンバーカード"));
+    }
+
+    #[test]
+    fn nobody_is_asked_when_there_is_nothing_to_choose() {
+        let languages = Language::ALL.map(IntentKind::SetLanguage);
+        let shown = text(&screen(Body::Sealing, &languages)).after(None);
+        assert_eq!(shown, "\n■ 保存しています\n  電源を切らずに、お待ちください。\n");
     }
 
     #[test]

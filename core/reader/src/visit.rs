@@ -47,13 +47,17 @@ pub(crate) async fn run(
     };
     console.say(&json!({ "slot": address }), |texts| texts.text("tool-slot", &[("address", &address)]))?;
 
+    let draft = session.draft().clone();
     let told = Conversation { session: &mut session, console, input: Input::start() }.run().await;
-    if !matches!(told, Ok(Told::Sealed(_) | Told::Cancelled)) {
+    if told.is_err() {
         session.close().await;
     }
-    match told? {
-        Told::Sealed(record_id) => deliver(record_id, device, console).await,
-        Told::Cancelled => Err(Ended::Cancelled),
+    match told {
+        Ok(Told::Sealed(record_id)) => deliver(record_id, device, console).await,
+        Ok(Told::Cancelled) => Err(Ended::Cancelled),
+        // Nothing was chosen yet, so nothing was saved.
+        Err(Ended::Unfinished) if !device.drafts().await?.iter().any(|(id, _)| *id == draft) => Err(Ended::Cancelled),
+        Err(ended) => Err(ended),
     }
 }
 
