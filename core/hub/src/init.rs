@@ -45,7 +45,7 @@ pub struct InitOptions {
     pub front_addresses: Vec<FrontAddress>,
     /// Where the front listens; by default every address of this computer, at the port of the first front address.
     pub front_listen: Option<SocketAddr>,
-    /// The folder that the receipt computer takes face files from; it must be there.
+    /// The folder that the receipt computer takes face files from; made if only its last step is missing.
     pub face_folder: PathBuf,
     /// Base address of the gateway.
     pub gateway_url: String,
@@ -72,7 +72,8 @@ pub fn init(options: &InitOptions, random: &Random, now: Timestamp) -> Result<()
     }
     let first = options.front_addresses.first().ok_or_else(|| SettingError::value("front address", "is missing"))?;
     if !options.face_folder.is_dir() {
-        return Err(SettingError::value("face folder", "is not a folder"));
+        // Only the last step of the path is made, so that a wrong path is noticed.
+        fs::create_dir(&options.face_folder).map_err(SettingError::file(&options.face_folder))?;
     }
     if !reqwest::Url::parse(&options.gateway_url).is_ok_and(|url| url.scheme() == "https") {
         return Err(SettingError::value("gateway url", "must be an https address"));

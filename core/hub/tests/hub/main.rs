@@ -1,0 +1,8 @@
+//! The hub as devices and commands meet it: real TLS on loopback, real databases in a fresh folder, a clock that stands.
+
+mod admin;
+mod clinic;
+mod desk;
+mod device;
+mod front;
+mod pairing;
