@@ -30,6 +30,4 @@ pub use tazune_model::{
     ConsentActor, ConsentItem, FailureCode, Language, Personal, Pin, PlannedPatient, RecordId, Sex, StaffId, Timestamp,
     japan_date,
 };
-pub use tazune_visit::{
-    Body, CardStep, CardTrouble, Hold, Intent, IntentKind, Notice, RenderedScreen, Screen, Texts,
-};
+pub use tazune_visit::{Body, CardStep, CardTrouble, Hold, Intent, IntentKind, Notice, RenderedScreen, Screen, Texts};

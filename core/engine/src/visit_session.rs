@@ -159,7 +159,7 @@ impl Device {
 enum Message {
     Intent(Intent, oneshot::Sender<Result<(), IntentError>>),
     /// What came of a piece of work, with the work's number.
-    Outcome(u64, Event),
+    Outcome(u64, Box<Event>),
     /// What happens during it.
     News(u64, CardNews),
 }
@@ -194,7 +194,7 @@ impl Actor {
             tokio::select! {
                 message = messages.recv() => match message {
                     Some(Message::Intent(intent, reply)) => taken = Some((reply, self.take_intent(intent).await)),
-                    Some(Message::Outcome(number, event)) if self.is_current(number) => self.take(event).await,
+                    Some(Message::Outcome(number, event)) if self.is_current(number) => self.take(*event).await,
                     Some(Message::News(number, news)) if self.is_current(number) => self.take_news(news),
                     Some(_) => {}
                     None => break,
@@ -390,6 +390,6 @@ impl Actor {
 async fn report(inbox: &mpsc::WeakSender<Message>, number: u64, event: Event) {
     if let Some(inbox) = inbox.upgrade() {
         // Nobody is left to be told when the session was dropped.
-        let _ = inbox.send(Message::Outcome(number, event)).await;
+        let _ = inbox.send(Message::Outcome(number, Box::new(event))).await;
     }
 }

@@ -2,6 +2,7 @@
 #![expect(clippy::print_stdout, reason = "this tool speaks to the person at the terminal")]
 
 mod bench;
+mod demo;
 mod lint;
 mod run;
 mod suites;
@@ -20,6 +21,8 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Task {
+    /// Builds everything and tells a story of three home visits.
+    Demo(demo::Options),
     /// Runs everything the project tests, suite by suite.
     Test(suites::Options),
     /// Runs the suites that need no test run: format, clippy, deny, house.
@@ -30,6 +33,7 @@ enum Task {
 
 fn main() -> ExitCode {
     let succeeded = match Arguments::parse().task {
+        Task::Demo(options) => demo::demo(&options),
         Task::Test(options) => suites::test(&options),
         Task::Lint => lint::lint(),
         Task::Bench => bench::bench(),

@@ -70,7 +70,7 @@ fn misdocumented(page: &str) -> Vec<String> {
 /// The codes of our shape (`TZ-` and three characters) that a text names but nobody has.
 fn unknown_codes(text: &str) -> Vec<&str> {
     let named = text.match_indices("TZ-").filter_map(|(at, _)| text.get(at..at + 6));
-    let is_shaped = |code: &&str| code[3..4].bytes().all(|b| b.is_ascii_uppercase()) && code[4..].parse::<u8>().is_ok();
+    let is_shaped = |code: &&str| matches!(code.as_bytes(), [.., b'A'..=b'Z', b'0'..=b'9', b'0'..=b'9']);
     named.filter(is_shaped).filter(|named| !FailureCode::ALL.iter().any(|code| code.code() == *named)).collect()
 }
 
