@@ -48,6 +48,9 @@ pub(crate) struct PairArguments {
     pub(crate) offer: Option<String>,
 }
 
+/// What a new visit is planned with; one that goes on has it already.
+const PLAN: [&str; 5] = ["staff", "patient_name", "birth_date", "sex", "reference"];
+
 #[derive(Args)]
 pub(crate) struct VisitArguments {
     /// Who makes the visit.
@@ -69,10 +72,10 @@ pub(crate) struct VisitArguments {
     #[arg(long, value_name = "READER")]
     card: Option<String>,
     /// Go on with the newest unfinished visit.
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = PLAN)]
     pub(crate) resume: bool,
     /// Go on with this unfinished visit.
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", conflicts_with_all = PLAN)]
     pub(crate) draft: Option<String>,
 }
 
@@ -210,6 +213,7 @@ mod tests {
     fn staff_are_named_unless_a_visit_goes_on() {
         assert!(visit(&[]).staff().is_ok());
         assert!(Arguments::try_parse_from(["tazune", "visit"]).is_err());
+        assert!(Arguments::try_parse_from(["tazune", "visit", "--resume", "--staff", "dr-sample"]).is_err());
         assert!(Arguments::try_parse_from(["tazune", "visit", "--resume"]).is_ok());
         assert!(Arguments::try_parse_from(["tazune", "visit", "--draft", "0"]).is_ok());
     }

@@ -56,7 +56,13 @@ impl Console {
         }
     }
 
-    /// Shows a screen in its own language.
+    /// Shows a screen after the person did something: whole, also when nothing on it changed.
+    pub(crate) fn screen_anew(&mut self, screen: &Screen) -> Result<(), OutputClosed> {
+        self.screen = None;
+        self.screen(screen)
+    }
+
+    /// Shows a screen in its own language; a person sees only what is new on it.
     pub(crate) fn screen(&mut self, screen: &Screen) -> Result<(), OutputClosed> {
         if self.texts.language() != screen.language {
             self.texts = Texts::new(screen.language);

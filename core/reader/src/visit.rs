@@ -104,7 +104,7 @@ impl Conversation<'_> {
                     Some(line) => {
                         if self.answer(&line, &shown).await? {
                             shown = self.session.screen();
-                            self.console.screen(&shown)?;
+                            self.console.screen_anew(&shown)?;
                         }
                     }
                     None => has_input = false,
@@ -118,7 +118,7 @@ impl Conversation<'_> {
         }
     }
 
-    /// Sends what a line says to the visit; whether it was taken.
+    /// Sends what a line says to the visit; whether the screen is to be shown again.
     async fn answer(&mut self, line: &str, shown: &Screen) -> Result<bool, Ended> {
         let read = match self.console.form() {
             Form::Json => intent_line::parse(line, &shown.intents),

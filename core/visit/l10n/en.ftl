@@ -264,7 +264,6 @@ tool-slot = Where a virtual card connects: { $address }
 tool-no-card = Say with --card where the card is read. For now only a virtual card can be used (--card virtual:127.0.0.1:0). USB readers come with the next version.
 tool-card-malformed = Write --card as virtual:127.0.0.1:port.
 tool-no-data = No place for the data is known. Choose a folder with --data.
-tool-no-folder = The data folder cannot be made. Look at the path given with --data and its permissions.
 tool-staff-malformed = --staff takes letters, digits and - _ . up to 64 characters.
 tool-patient-malformed = For a planned patient give --patient-name, --birth-date (as 2026-11-21) and --sex (male, female, not-set) together.
 tool-drafts = Unfinished visits: { $count }. To go on, use tazune visit --resume.

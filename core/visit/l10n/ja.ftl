@@ -272,7 +272,6 @@ tool-slot = 仮想カードのつなぎ先: { $address }
 tool-no-card = カードの読み取り先を --card でえらんでください。今は仮想カード（--card virtual:127.0.0.1:0）だけが使えます。USBの読み取り機は、つぎの版で使えるようになります。
 tool-card-malformed = --card は virtual:127.0.0.1:ポート の形で書いてください。
 tool-no-data = データの置き場所がわかりません。--data でフォルダをえらんでください。
-tool-no-folder = データのフォルダを作れません。--data の場所と書きこみの許可を見てください。
 tool-staff-malformed = --staff は、英数字と - _ . で64文字までです。
 tool-patient-malformed = 予定の患者は --patient-name、--birth-date（2026-11-21 の形）、--sex（male・female・not-set）をそろえて書いてください。
 tool-drafts = 終わっていない訪問があります: { $count }件。つづけるときは tazune visit --resume を使ってください。
