@@ -238,9 +238,12 @@ fn face_files(folder: &Path) -> Vec<String> {
     names
 }
 
+/// Name and content of a face file.
+pub type Taken = (String, Vec<u8>);
+
 /// A receipt computer that takes each face file the moment it sees it, as charts do: reads it and deletes it.
 pub struct ReceiptComputer {
-    taken: Arc<Mutex<Vec<(String, Vec<u8>)>>>,
+    taken: Arc<Mutex<Vec<Taken>>>,
     is_over: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
@@ -271,7 +274,7 @@ impl ReceiptComputer {
 
     /// Name and content of everything it took, in order.
     #[must_use]
-    pub fn taken(&self) -> Vec<(String, Vec<u8>)> {
+    pub fn taken(&self) -> Vec<Taken> {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }

@@ -46,8 +46,10 @@ impl Tablet {
     /// Starts a visit with a reader for virtual cards.
     #[must_use]
     pub fn begin_visit(&self, arguments: &[&str]) -> Visiting {
-        let visit = ["visit", "--staff", "dr-sample", "--card", "virtual:127.0.0.1:0"];
-        let mut program = self.start(&[&visit, arguments].concat());
+        let visit: &[&str] = &["visit", "--card", "virtual:127.0.0.1:0"];
+        let is_resumed = arguments.iter().any(|argument| ["--resume", "--draft"].contains(argument));
+        let staff: &[&str] = if is_resumed { &[] } else { &["--staff", "dr-sample"] };
+        let mut program = self.start(&[visit, staff, arguments].concat());
         let slot = program.expect("slot");
         let slot = slot.as_str().and_then(|slot| slot.parse().ok()).expect("a slot is an address");
         Visiting { program, slot, card: None, screen: Value::Null, has_agreed: false }
