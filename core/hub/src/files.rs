@@ -1,4 +1,7 @@
 //! Files of a data folder: readable by their owner only, and never seen half-written.
+//!
+//! On Unix the mode says so (0600, folders 0700); on Windows a new file inherits the rights of its folder, which belongs
+//! to the account that ran `init`.
 
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
@@ -37,12 +40,17 @@ pub(crate) fn write_synced(options: &OpenOptions, path: &Path, content: &[u8]) -
     file.sync_all()
 }
 
-/// Returns once the names in `folder` are on the disk; Windows has no such call and keeps them in its own journal.
+/// Returns once the names in `folder` are on the disk.
+///
+/// Windows has no such call and keeps them in its own journal; a share may not have it either.
 pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
-    if cfg!(unix) {
-        File::open(folder)?.sync_all()?;
+    if !cfg!(unix) {
+        return Ok(());
     }
-    Ok(())
+    match File::open(folder)?.sync_all() {
+        Err(error) if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => Ok(()),
+        synced => synced,
+    }
 }
 
 /// The right to use a data folder, held by one process at a time and given back when dropped.

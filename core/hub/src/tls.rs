@@ -20,6 +20,10 @@ use x509_parser::prelude::{FromDer, X509Certificate, X509Name};
 
 use crate::ca::Identity;
 
+/// Longest time of a call over the network; a question for work waits 25 seconds of it.
+const CALL_WITHIN: Duration = Duration::from_secs(40);
+/// Longest time of a command's call to the desk, which may make two calls over the network for it.
+const LOCAL_CALL_WITHIN: Duration = Duration::from_secs(120);
 const ALPN: [&[u8]; 2] = [b"h2", b"http/1.1"];
 
 /// A certificate or key of the hub cannot be used for TLS.
@@ -117,7 +121,7 @@ pub(crate) fn local_client() -> Result<reqwest::Client, TlsError> {
         .map_err(TlsError::from)?
         .with_root_certificates(RootCertStore::empty())
         .with_no_client_auth();
-    http_client_builder().tls_backend_preconfigured(config).build().map_err(TlsError::from)
+    http_client_builder().timeout(LOCAL_CALL_WITHIN).tls_backend_preconfigured(config).build().map_err(TlsError::from)
 }
 
 /// What every HTTP client of the hub has in common: no proxy of the environment, no redirects, no delay of small packets.
@@ -127,7 +131,7 @@ fn http_client_builder() -> reqwest::ClientBuilder {
         .redirect(reqwest::redirect::Policy::none())
         .tcp_nodelay(true)
         .connect_timeout(Duration::from_secs(10))
-        .timeout(Duration::from_secs(60))
+        .timeout(CALL_WITHIN)
 }
 
 fn provider() -> Arc<CryptoProvider> {

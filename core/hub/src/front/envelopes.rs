@@ -4,6 +4,7 @@ use axum::{Json, extract::State};
 use tazune_link::{
     envelope::{Envelope, Refusal, check_at_front},
     front_api::{EnvelopeResult, EnvelopesAnswer, EnvelopesRequest, HandIn},
+    keys::sha256,
 };
 use tazune_model::{Bytes, RecordId};
 
@@ -22,38 +23,46 @@ pub(super) async fn post(
     device: ActiveDevice,
     Body(request): Body<EnvelopesRequest>,
 ) -> Result<Json<EnvelopesAnswer>, Failed> {
-    let checked: Vec<_> = request.envelopes.iter().map(|envelope| check(envelope, &device)).collect();
-    let good: Vec<NewEnvelope> = checked.iter().filter_map(|check| check.as_ref().ok().cloned()).collect();
+    let mut good = Vec::new();
+    let mut checked = Vec::new();
+    for envelope in &request.envelopes {
+        match check(envelope, &device) {
+            Ok(new) => {
+                checked.push((Some(new.record_id), None));
+                good.push(new);
+            }
+            Err(refusal) => checked.push((claimed_record_id(envelope), Some(refusal))),
+        }
+    }
     let mut stored = shared.store.receive(good, shared.clock.now()).await?.into_iter();
-    let mut result = |check: Result<NewEnvelope, Refused>| {
-        let (record_id, result) = match check {
-            Ok(envelope) => (Some(envelope.record_id), stored.next().unwrap_or(HandIn::Refused(Refusal::Malformed))),
-            Err(Refused { record_id, refusal }) => (record_id, HandIn::Refused(refusal)),
+    let mut results = Vec::new();
+    for (record_id, refusal) in checked {
+        let result = match refusal {
+            Some(refusal) => HandIn::Refused(refusal),
+            None => stored.next().expect("the store answers for every envelope"),
         };
         if let HandIn::Refused(refusal) = result {
             tracing::warn!(device = %device.id, code = %refusal.failure_code(), %refusal, "envelope refused");
         }
-        EnvelopeResult { record_id, result }
-    };
-    let results: Vec<_> = checked.into_iter().map(&mut result).collect();
+        results.push(EnvelopeResult { record_id, result });
+    }
     if results.iter().any(|result| result.result == HandIn::Received) {
         shared.work.ring();
     }
     Ok(Json(EnvelopesAnswer { results }))
 }
 
-struct Refused {
-    record_id: Option<RecordId>,
-    refusal: Refusal,
-}
-
-fn check(envelope: &Envelope, device: &ActiveDevice) -> Result<NewEnvelope, Refused> {
-    let header = check_at_front(envelope, &device.tenant, &device.id, &device.key)
-        .map_err(|refusal| Refused { record_id: envelope.header().ok().map(|header| header.record_id), refusal })?;
+fn check(envelope: &Envelope, device: &ActiveDevice) -> Result<NewEnvelope, Refusal> {
+    let header = check_at_front(envelope, &device.tenant, &device.id, &device.key)?;
+    let sealed = envelope.to_bytes();
     Ok(NewEnvelope {
         record_id: header.record_id,
         device: header.device,
-        sha256: envelope.sha256(),
-        sealed: Bytes(envelope.to_bytes()),
+        sha256: sha256(&sealed),
+        sealed: Bytes(sealed),
     })
+}
+
+fn claimed_record_id(envelope: &Envelope) -> Option<RecordId> {
+    envelope.header().ok().map(|header| header.record_id)
 }
