@@ -61,31 +61,27 @@ impl AdminClient {
     /// Opens a pairing session.
     ///
     /// # Errors
-    /// [`AdminError`], here as below.
+    /// [`AdminError`], as every call below.
     pub async fn open_pairing(&self) -> Result<OpenedPairing, AdminError> {
         self.call(Method::POST, PAIRINGS.into(), None::<&()>).await
     }
 
     /// Where a pairing stands; waits up to `wait_s` seconds for a change.
-    #[expect(clippy::missing_errors_doc, reason = "as above")]
     pub async fn pairing(&self, session: &SessionId, wait_s: u32) -> Result<PairingView, AdminError> {
         self.call(Method::GET, format!("{}?wait_s={wait_s}", of(PAIRING, session)), None::<&()>).await
     }
 
     /// Hands over the six digits that were typed; there is one attempt.
-    #[expect(clippy::missing_errors_doc, reason = "as above")]
     pub async fn type_code(&self, session: &SessionId, code: &str) -> Result<PairingView, AdminError> {
         self.call(Method::POST, of(PAIRING_CODE, session), Some(&TypedCode { code: code.into() })).await
     }
 
     /// Approves the device, or turns it down.
-    #[expect(clippy::missing_errors_doc, reason = "as above")]
     pub async fn decide(&self, session: &SessionId, approve: bool) -> Result<PairingView, AdminError> {
         self.call(Method::POST, of(PAIRING_DECISION, session), Some(&Decision { approve })).await
     }
 
     /// The records of the desk.
-    #[expect(clippy::missing_errors_doc, reason = "as above")]
     pub async fn records(&self) -> Result<RecordsView, AdminError> {
         self.call(Method::GET, RECORDS.into(), None::<&()>).await
     }

@@ -39,12 +39,11 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// The face folder cannot be used just now; the record waits.
 #[derive(Debug, thiserror::Error)]
 #[error("the face folder cannot be written: {0}")]
-pub struct FaceError(#[from] io::Error);
+struct FaceError(#[from] io::Error);
 
 impl FaceError {
     /// The failure a person meets.
-    #[must_use]
-    pub const fn failure_code(&self) -> FailureCode {
+    const fn failure_code(&self) -> FailureCode {
         FailureCode::FaceFolderUnwritable
     }
 }

@@ -1,7 +1,7 @@
 //! The desk: sits at the clinic, holds its keys, dials out to the front, opens what devices sealed, writes face files.
 //!
-//! Four things run beside each other and meet only in the store and in [`pairing::Pairings`]: the dialler takes work from
-//! the front, the opener judges each envelope, the face exporter empties the outbox, the admin port serves commands.
+//! Three things run beside each other and meet only in the store and in the pairing sessions: the dialler takes work from
+//! the front and has each envelope judged, the face exporter empties the outbox, the admin port serves commands.
 
 mod dialler;
 mod enrolment;
@@ -16,7 +16,6 @@ use std::{net::SocketAddr, path::Path, sync::Arc};
 use tazune_link::pairing::{GatewaySettings, Settings};
 use tazune_model::{Bytes, Clock, FailureCode};
 
-pub use face::FaceError;
 pub(crate) use pairing::{PairError, Pairings};
 
 use crate::{

@@ -1,6 +1,6 @@
 //! The front: takes sealed envelopes from devices, keeps them until the desk has answered, passes receipts back.
 //!
-//! It can open nothing. Who may do what is decided per connection by its client certificate, see [`peer`]; one endpoint
+//! It can open nothing. Who may do what is decided per connection by its client certificate, see `peer.rs`; one endpoint
 //! is one file. Paths, bodies and errors: `tazune_link::front_api`.
 
 mod api;

@@ -202,7 +202,7 @@ pub enum NewExport {
     },
 }
 
-/// A face file on its way; see [`crate::desk`] for the order of steps.
+/// A face file on its way; see `desk/face.rs` for the order of steps.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PendingExport {
     /// The record.
