@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    hash::{BuildHasher as _, RandomState},
     net::{Ipv4Addr, TcpListener},
     path::{Path, PathBuf},
     sync::{
@@ -30,24 +31,33 @@ use crate::{
 /// The clinic of the tests; its check digit is right, the clinic is invented.
 pub const INSTITUTION: &str = "1310123458";
 
+const HUB_FOLDER: &str = "hub";
+
 /// Everything one clinic needs, in one folder, on free ports of the loopback interface.
 pub struct Clinic {
     folder: PathBuf,
     world: World,
     gateway: Gateway,
     hub: Option<Program>,
+    /// Everything that hubs wrote which have ended.
+    hub_transcript: String,
+    /// How commands find the desk.
+    desk: [String; 2],
     // Last, because the gateway's tasks run on it.
     runtime: Runtime,
 }
 
-/// A free port; another process may take it before it is used, which no test has met yet.
+/// A free port, below those that systems give to outgoing connections: while a hub is down, none takes its port.
 ///
 /// # Panics
-/// When the system has none.
+/// When there is none.
 #[must_use]
 pub fn free_port() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-    listener.local_addr().expect("a bound socket has an address").port()
+    const PORTS: u64 = 20_000;
+    let drawn = RandomState::new().hash_one(0) % PORTS;
+    let ports = (drawn..PORTS).chain(0..drawn).filter_map(|port| u16::try_from(10_000 + port).ok());
+    let mut free = ports.filter(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok());
+    free.next().expect("a port is free")
 }
 
 /// The wall clock, which the simulated gateway shares with the programs under test.
@@ -71,7 +81,9 @@ impl Clinic {
         let world = World::create(&folder.join("world"), INSTITUTION, today).expect("a world is made");
         let runtime = Runtime::new().expect("a runtime starts");
         let gateway = runtime.block_on(Gateway::start(&world, Arc::new(WallClock), 0)).expect("a gateway starts");
-        let mut clinic = Self { folder: folder.to_owned(), world, gateway, hub: None, runtime };
+        let desk = ["--data".into(), text(folder.join(HUB_FOLDER))];
+        let (hub, hub_transcript) = (None, String::new());
+        let mut clinic = Self { folder: folder.to_owned(), world, gateway, hub, hub_transcript, desk, runtime };
         fs::create_dir(clinic.face_folder()).expect("the receipt computer has its folder");
         clinic.init().success();
         clinic.start_hub();
@@ -79,7 +91,6 @@ impl Clinic {
     }
 
     fn init(&self) -> Finished {
-        let text = |path: PathBuf| path.to_str().expect("test folders have plain names").to_owned();
         let listen = format!("127.0.0.1:{}", free_port());
         let front = format!("https://{listen}");
         Program::run(
@@ -120,23 +131,36 @@ impl Clinic {
     /// Asks the hub to stop, and waits until it did.
     pub fn stop_hub(&mut self) {
         if let Some(hub) = self.hub.take() {
-            hub.terminate().success();
+            let ended = hub.terminate();
+            self.hub_transcript.push_str(&ended.transcript);
+            ended.success();
         }
     }
 
     /// SIGKILL for the hub.
     pub fn kill_hub(&mut self) {
         if let Some(hub) = self.hub.take() {
-            hub.kill();
+            self.hub_transcript.push_str(&hub.kill().transcript);
         }
+    }
+
+    /// Everything the hubs of this clinic wrote so far.
+    #[must_use]
+    pub fn hub_transcript(&self) -> String {
+        let running = self.hub.as_ref().map(Program::transcript);
+        self.hub_transcript.clone() + &running.unwrap_or_default()
     }
 
     /// Starts a command of the hub on this clinic's data.
     #[must_use]
     pub fn start(&self, command: &str, arguments: &[&str]) -> Program {
-        let data = self.hub_folder();
-        let data = data.to_str().expect("test folders have plain names");
-        Program::start("tazune-hub", &[&[command, "--data", data], arguments].concat())
+        let [option, folder] = &self.desk;
+        Program::start("tazune-hub", &[&[command, option, folder], arguments].concat())
+    }
+
+    /// Commands are for a desk that has its own folder from now on; who moves it there runs it.
+    pub fn desk_moved(&mut self, folder: &Path) {
+        self.desk = ["--desk-data".into(), text(folder.to_owned())];
     }
 
     /// Pairs a device as its owner and the clinic's admin do together.
@@ -218,7 +242,7 @@ impl Clinic {
     /// The hub's data.
     #[must_use]
     pub fn hub_folder(&self) -> PathBuf {
-        self.folder.join("hub")
+        self.folder.join(HUB_FOLDER)
     }
 
     /// Names of the face files that wait to be taken.
@@ -226,6 +250,10 @@ impl Clinic {
     pub fn face_files(&self) -> Vec<String> {
         face_files(&self.face_folder())
     }
+}
+
+fn text(path: PathBuf) -> String {
+    path.into_os_string().into_string().expect("test folders have plain names")
 }
 
 fn face_files(folder: &Path) -> Vec<String> {

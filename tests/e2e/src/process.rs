@@ -5,10 +5,10 @@ use std::{
     path::PathBuf,
     process::{Child, ChildStdin, Command, ExitStatus, Stdio},
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         mpsc::{Receiver, RecvTimeoutError, channel},
     },
-    thread,
+    thread::{self, JoinHandle},
     time::Duration,
 };
 
@@ -20,11 +20,24 @@ const PATIENCE: Duration = Duration::from_secs(90);
 /// A program of the workspace that runs; dropping it kills it.
 pub struct Program {
     name: String,
-    child: Child,
+    child: Arc<Mutex<Child>>,
     stdin: Option<ChildStdin>,
     lines: Receiver<String>,
     /// Everything it wrote, both streams, for messages and for the search for values that must not be there.
     transcript: Arc<Mutex<String>>,
+    /// What it wrote to its standard error alone.
+    log: Arc<Mutex<String>>,
+    readers: Vec<JoinHandle<()>>,
+}
+
+/// Kills a program while another thread works it.
+pub struct Killer(Arc<Mutex<Child>>);
+
+impl Killer {
+    /// SIGKILL; nothing, when the program has ended.
+    pub fn kill(&self) {
+        let _ = self.0.lock().unwrap_or_else(PoisonError::into_inner).kill();
+    }
 }
 
 /// The folder of the workspace's programs: they are built beside the tests.
@@ -44,7 +57,7 @@ fn file_name(program: &str) -> String {
 }
 
 impl Program {
-    /// Starts `program` with these arguments.
+    /// Starts `program` with these arguments, logging all it can.
     ///
     /// # Panics
     /// When it cannot be started.
@@ -52,19 +65,27 @@ impl Program {
     pub fn start(program: &str, arguments: &[&str]) -> Self {
         let mut child = Command::new(programs().join(file_name(program)))
             .args(arguments)
+            .env("RUST_LOG", "debug")
+            .env("TAZUNE_LOG", "debug")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
             .unwrap_or_else(|error| panic!("{program} does not start: {error}"));
-        let transcript = Arc::<Mutex<String>>::default();
+        let (transcript, log) = (Arc::<Mutex<String>>::default(), Arc::<Mutex<String>>::default());
         let (sender, lines) = channel();
         let stdout = child.stdout.take().expect("it was asked for");
         let stderr = child.stderr.take().expect("it was asked for");
-        read_lines(stdout, &transcript, move |line| drop(sender.send(line)));
-        read_lines(stderr, &transcript, drop);
+        let readers = vec![
+            read_lines(stdout, &transcript, move |line| drop(sender.send(line))),
+            read_lines(stderr, &transcript, {
+                let log = log.clone();
+                move |line| push_line(&log, &line)
+            }),
+        ];
         let stdin = child.stdin.take();
-        Self { name: program.into(), child, stdin, lines, transcript }
+        let child = Arc::new(Mutex::new(child));
+        Self { name: program.into(), child, stdin, lines, transcript, log, readers }
     }
 
     /// Runs `program` to its end.
@@ -78,7 +99,13 @@ impl Program {
     /// The process id.
     #[must_use]
     pub fn id(&self) -> u32 {
-        self.child.id()
+        self.child().id()
+    }
+
+    /// What kills it from another thread.
+    #[must_use]
+    pub fn killer(&self) -> Killer {
+        Killer(self.child.clone())
     }
 
     /// Writes a line to its standard input; a program that ended meanwhile does not hear it.
@@ -145,7 +172,7 @@ impl Program {
     /// Everything it wrote so far.
     #[must_use]
     pub fn transcript(&self) -> String {
-        self.transcript.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        text(&self.transcript)
     }
 
     /// Waits for its end.
@@ -159,15 +186,17 @@ impl Program {
             output.push_str(&line);
             output.push('\n');
         }
-        let status = self.child.wait().expect("a child can be waited for");
-        Finished { status, output, transcript: self.transcript() }
+        let status = self.child().wait().expect("a child can be waited for");
+        for reader in std::mem::take(&mut self.readers) {
+            let _ = reader.join();
+        }
+        Finished { status, output, transcript: self.transcript(), log: text(&self.log) }
     }
 
     /// SIGKILL: the program learns nothing of it.
-    pub fn kill(mut self) -> String {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-        self.transcript()
+    pub fn kill(self) -> Finished {
+        self.killer().kill();
+        self.finish()
     }
 
     /// SIGTERM, and waits for its end.
@@ -183,6 +212,10 @@ impl Program {
         self.finish()
     }
 
+    fn child(&self) -> MutexGuard<'_, Child> {
+        self.child.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn next_line(&mut self) -> Option<String> {
         match self.lines.recv_timeout(PATIENCE) {
             Ok(line) => Some(line),
@@ -195,8 +228,9 @@ impl Program {
 impl Drop for Program {
     fn drop(&mut self) {
         // It may have ended already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        let mut child = self.child();
+        let _ = child.kill();
+        let _ = child.wait();
     }
 }
 
@@ -209,6 +243,8 @@ pub struct Finished {
     pub output: String,
     /// Everything it wrote.
     pub transcript: String,
+    /// What it wrote to its standard error.
+    pub log: String,
 }
 
 impl Finished {
@@ -232,15 +268,22 @@ fn read_lines(
     stream: impl Read + Send + 'static,
     transcript: &Arc<Mutex<String>>,
     mut each: impl FnMut(String) + Send + 'static,
-) {
+) -> JoinHandle<()> {
     let transcript = transcript.clone();
     thread::spawn(move || {
         for line in BufReader::new(stream).lines().map_while(Result::ok) {
-            let mut transcript = transcript.lock().unwrap_or_else(PoisonError::into_inner);
-            transcript.push_str(&line);
-            transcript.push('\n');
-            drop(transcript);
+            push_line(&transcript, &line);
             each(line);
         }
-    });
+    })
+}
+
+fn push_line(text: &Mutex<String>, line: &str) {
+    let mut text = text.lock().unwrap_or_else(PoisonError::into_inner);
+    text.push_str(line);
+    text.push('\n');
+}
+
+fn text(text: &Mutex<String>) -> String {
+    text.lock().unwrap_or_else(PoisonError::into_inner).clone()
 }

@@ -171,7 +171,7 @@ impl Visiting {
     }
 
     /// SIGKILL.
-    pub fn kill(self) {
-        self.program.kill();
+    pub fn kill(self) -> Finished {
+        self.program.kill()
     }
 }
