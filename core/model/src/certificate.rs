@@ -1,7 +1,7 @@
 use jiff::{ToSpan, civil::Date};
 use serde::{Deserialize, Serialize};
 
-/// Where a user certificate (利用者証明用電子証明書) stands on a given day; advice for the screen, never a verdict.
+/// Where a user certificate (利用者証明用電子証明書) stands on a given day (証明書の時期); advice for the screen, never a verdict.
 ///
 /// The card is read in every phase but `NotYetValid`, and the answer of the national system decides.
 /// Source: shared facts "visit-eligibility-rules", section C0 `cert_phase`; month end is the product rule there.

@@ -96,12 +96,6 @@ impl Language {
             Self::En => "en",
         }
     }
-
-    /// The language of a BCP 47 tag, if its texts exist.
-    #[must_use]
-    pub fn from_tag(tag: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|language| language.tag() == tag)
-    }
 }
 
 /// What was asked, what was agreed, by whom and in which words (同意).
@@ -169,42 +163,6 @@ impl Consent {
             return Err(ConsentError::NobodyAgreed);
         }
         Ok(Self { actor, shown, agreed, language, text_version, given_at })
-    }
-
-    /// Who gave it.
-    #[must_use]
-    pub const fn actor(&self) -> ConsentActor {
-        self.actor
-    }
-
-    /// The items that were on the screen.
-    #[must_use]
-    pub const fn shown(&self) -> &BTreeSet<ConsentItem> {
-        &self.shown
-    }
-
-    /// The items that were agreed to.
-    #[must_use]
-    pub const fn agreed(&self) -> &BTreeSet<ConsentItem> {
-        &self.agreed
-    }
-
-    /// The language the texts were shown in.
-    #[must_use]
-    pub const fn language(&self) -> Language {
-        self.language
-    }
-
-    /// The version of the texts that were shown.
-    #[must_use]
-    pub fn text_version(&self) -> &str {
-        &self.text_version
-    }
-
-    /// When it was given.
-    #[must_use]
-    pub const fn given_at(&self) -> Timestamp {
-        self.given_at
     }
 }
 

@@ -93,35 +93,6 @@ pub struct Qualification {
     pub cost_limit: Option<CostLimitCertificate>,
 }
 
-impl Qualification {
-    /// A qualification with only a person in it, for tests and simulators.
-    ///
-    /// # Panics
-    /// Never: the constant insurer number is well formed.
-    #[must_use]
-    pub fn sample(name: &str, birth_date: Date, sex: Sex) -> Self {
-        Self {
-            name: Personal::new(name.into()),
-            name_kana: None,
-            sex: Personal::new(sex),
-            birth_date: Personal::new(birth_date),
-            address: None,
-            insurer_number: InsurerNumber::new("  138057").expect("a six-digit number padded to eight"),
-            insurer_name: None,
-            symbol: None,
-            number: None,
-            branch: None,
-            insured_or_dependent: None,
-            qualified_on: None,
-            disqualified_on: None,
-            valid_from: None,
-            valid_until: None,
-            copayment_percent: None,
-            cost_limit: None,
-        }
-    }
-}
-
 /// What the national system answered about one person (資格確認結果), read from message 002.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Eligibility {

@@ -30,8 +30,6 @@ pub use patient::{PersonMatch, PlannedPatient, Sex};
 pub use record::{Answer, DeferredReason, RecordedOutcome, Route, StaffTicks, VisitRecord};
 pub use secret::{Personal, Pin, PinError};
 pub use store_fault::StoreFault;
-pub use text::{
-    BranchNumber, InstitutionCode, InsuredNumber, InsuredSymbol, InsurerNumber, TextError, has_valid_check_digit,
-};
+pub use text::{BranchNumber, InstitutionCode, InsuredNumber, InsuredSymbol, InsurerNumber, TextError};
 
 pub use jiff::{Timestamp, civil::Date};

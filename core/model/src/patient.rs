@@ -15,7 +15,7 @@ pub enum Sex {
     NotSet,
 }
 
-/// The patient a visit was planned for, from the clinic's list or as typed by the staff.
+/// The patient a visit was planned for (予定の患者), from the clinic's list or as typed by the staff.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlannedPatient {
     /// The clinic's own patient number or 照会番号 (`ReferenceNumber`), up to 50 characters, if there is one.
@@ -64,6 +64,7 @@ impl PlannedPatient {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::InsurerNumber;
     use jiff::civil::date;
 
     fn planned(name: &str, sex: Sex) -> PlannedPatient {
@@ -75,14 +76,36 @@ mod tests {
         }
     }
 
+    fn answered(name: &str, birth_date: Date, sex: Sex) -> Qualification {
+        Qualification {
+            name: Personal::new(name.into()),
+            name_kana: None,
+            sex: Personal::new(sex),
+            birth_date: Personal::new(birth_date),
+            address: None,
+            insurer_number: InsurerNumber::new("  138057").unwrap(),
+            insurer_name: None,
+            symbol: None,
+            number: None,
+            branch: None,
+            insured_or_dependent: None,
+            qualified_on: None,
+            disqualified_on: None,
+            valid_from: None,
+            valid_until: None,
+            copayment_percent: None,
+            cost_limit: None,
+        }
+    }
+
     #[test]
     fn birth_date_and_sex_decide_and_a_name_never_blocks() {
-        let answer = Qualification::sample("見本　太郎", date(1941, 5, 5), Sex::Male);
+        let answer = answered("見本　太郎", date(1941, 5, 5), Sex::Male);
         assert_eq!(planned("見本 太郎", Sex::Male).compare(&answer), PersonMatch::Same);
         assert_eq!(planned("見本 太●", Sex::Male).compare(&answer), PersonMatch::NameDiffers);
         assert_eq!(planned("見本 太郎", Sex::NotSet).compare(&answer), PersonMatch::Same);
         assert_eq!(planned("見本 太郎", Sex::Female).compare(&answer), PersonMatch::OtherPerson);
-        let later = Qualification::sample("見本　太郎", date(1941, 5, 6), Sex::Male);
+        let later = answered("見本　太郎", date(1941, 5, 6), Sex::Male);
         assert_eq!(planned("見本 太郎", Sex::Male).compare(&later), PersonMatch::OtherPerson);
     }
 }

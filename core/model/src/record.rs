@@ -10,17 +10,17 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Route {
-    /// The card signs a challenge in the home and the gateway answers at once.
+    /// The card signs a challenge in the home and the gateway answers at once (居宅同意取得型).
     DirectCheck,
 }
 
-/// Why the question stays open and is asked later.
+/// Why the question stays open (あとで確認).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DeferredReason {
     /// No challenge could be had, so no PIN was asked.
     NoSignal,
-    /// The signed request could not be delivered before its challenge ended.
+    /// No answer to the signed request came before its challenge ended; whether it arrived is not known.
     ChallengeEnded,
     /// The staff ended the wait.
     StaffChoice,
@@ -45,10 +45,10 @@ pub enum RecordedOutcome {
     Answer {
         /// The answer.
         answer: Answer,
-        /// How its person compared with the planned patient; `None` when no patient was planned and the staff confirmed.
+        /// How its person compared with the planned patient; `None` when no patient was planned, or the answer names nobody.
         person: Option<PersonMatch>,
     },
-    /// No answer yet; the question is asked later.
+    /// No answer; the question stays open.
     Deferred {
         /// Why.
         reason: DeferredReason,
@@ -71,7 +71,7 @@ pub struct StaffTicks {
     pub card_returned: bool,
 }
 
-/// A finished visit, the unit that is signed, sealed and delivered.
+/// A finished visit (訪問記録), the unit that is signed, sealed and delivered.
 ///
 /// It holds no certificate, serial, signature, photo or PIN: of the card only phase and expiry date.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -8,8 +8,8 @@ use tazune_card::{
     Signature, TrustAnchors,
 };
 use tazune_model::{
-    ConsentItem, DeviceId, Eligibility, FailureCode, InstitutionCode, Language, Personal, Pin, PlannedPatient,
-    ProcessingStatus, Qualification, RecordId, Sex, Sha256, StaffId, Timestamp, Validity, japan_date,
+    ConsentItem, Date, DeviceId, Eligibility, FailureCode, InstitutionCode, InsurerNumber, Language, Personal, Pin,
+    PlannedPatient, ProcessingStatus, Qualification, RecordId, Sex, Sha256, StaffId, Timestamp, Validity, japan_date,
 };
 use tazune_sim::{
     CertificateSpec, TestCa,
@@ -118,8 +118,31 @@ pub(crate) fn eligibility(qualifications: Vec<Qualification>) -> Eligibility {
     }
 }
 
+/// A qualification with only a person in it.
+pub(crate) fn person(name: &str, birth_date: Date, sex: Sex) -> Qualification {
+    Qualification {
+        name: Personal::new(name.into()),
+        name_kana: None,
+        sex: Personal::new(sex),
+        birth_date: Personal::new(birth_date),
+        address: None,
+        insurer_number: InsurerNumber::new("  138057").unwrap(),
+        insurer_name: None,
+        symbol: None,
+        number: None,
+        branch: None,
+        insured_or_dependent: None,
+        qualified_on: None,
+        disqualified_on: None,
+        valid_from: None,
+        valid_until: None,
+        copayment_percent: None,
+        cost_limit: None,
+    }
+}
+
 pub(crate) fn qualification() -> Qualification {
-    Qualification::sample("見本　太郎", date(1941, 5, 5), Sex::Male)
+    person("見本　太郎", date(1941, 5, 5), Sex::Male)
 }
 
 pub(crate) fn answer_of(eligibility: Eligibility) -> AnswerReceived {
@@ -210,7 +233,7 @@ impl Trial {
 /// A visit in every state, and in both variants where they differ in what is legal.
 pub(crate) fn every_state() -> Vec<(&'static str, Trial)> {
     let planned = || Some(patient());
-    let stranger = Qualification::sample("別人　花子", date(1950, 1, 1), Sex::Female);
+    let stranger = person("別人　花子", date(1950, 1, 1), Sex::Female);
     let cannot_express = Event::Intent(Intent::SetActor(tazune_model::ConsentActor::CannotExpress));
     let other_card = || Event::CardAuthenticated(Err(CardError::OtherCard));
     let no_signal = || Event::Challenged(Err(GatewayError::Unreachable));

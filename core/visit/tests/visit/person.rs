@@ -1,11 +1,11 @@
 use jiff::civil::date;
 use tazune_model::{
-    ConsentActor, ConsentItem, Eligibility, FailureCode, PersonMatch, ProcessingStatus, Qualification, RecordedOutcome,
-    Sex, Validity, VisitRecord,
+    Consent, ConsentActor, ConsentItem, Eligibility, FailureCode, Language, PersonMatch, ProcessingStatus,
+    Qualification, RecordedOutcome, Sex, Validity, VisitRecord,
 };
-use tazune_visit::{Body, Effect, Event, Failure, Intent, Notice};
+use tazune_visit::{Body, Effect, Event, Failure, Intent, Notice, TEXT_VERSION};
 
-use crate::common::{Trial, after, answer_of, eligibility, names, patient, qualification, record_id};
+use crate::common::{self, Trial, after, answer_of, eligibility, names, patient, qualification, record_id};
 
 fn sealed(mut trial: Trial) -> VisitRecord {
     let effects = trial.say(Intent::ConfirmCardReturned);
@@ -20,7 +20,7 @@ fn answered(is_planned: bool, eligibility: Eligibility) -> Trial {
 }
 
 fn person(name: &str, birth_year: i16, sex: Sex) -> Qualification {
-    Qualification::sample(name, date(birth_year, 5, 5), sex)
+    common::person(name, date(birth_year, 5, 5), sex)
 }
 
 #[test]
@@ -134,4 +134,28 @@ fn nothing_is_ticked_beforehand_and_only_shown_items_take_a_tick() {
     trial.say(Intent::SetActor(ConsentActor::CannotExpress));
     assert!(ticks(&trial).iter().all(|(_, is_ticked)| !is_ticked));
     assert!(trial.try_on(Event::Intent(Intent::AgreeAll)).is_err());
+}
+
+#[test]
+fn the_record_holds_the_consent_as_it_was_given() {
+    let mut trial = Trial::new(Some(patient()));
+    trial.say(Intent::SetActor(ConsentActor::LegalRepresentative));
+    trial.say(Intent::ToggleConsent(ConsentItem::CheckUp));
+    trial.say(Intent::SetLanguage(Language::En));
+    trial.now = after(30);
+    trial.say(Intent::Continue);
+    // What the screen speaks afterwards is not what was read before agreeing.
+    trial.say(Intent::SetLanguage(Language::Ja));
+    trial.say(Intent::EndWithoutAnswer);
+    let effects = trial.say(Intent::Continue);
+    let [Effect::Seal(unsealed)] = effects.as_slice() else { panic!("{effects:?}") };
+    let expected = Consent::new(
+        ConsentActor::LegalRepresentative,
+        [ConsentItem::Drug, ConsentItem::CheckUp].into(),
+        [ConsentItem::CheckUp].into(),
+        Language::En,
+        TEXT_VERSION.into(),
+        after(30),
+    );
+    assert_eq!(unsealed.as_ref().clone().finish(record_id(), after(60)).consent, expected.ok());
 }

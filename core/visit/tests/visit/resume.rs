@@ -1,7 +1,8 @@
+use jiff::{SignedDuration, civil::date};
 use tazune_model::DeferredReason;
-use tazune_visit::{Body, CardStep, Notice, PinAskedAgain, Visit};
+use tazune_visit::{Body, CardStep, Effect, Event, Intent, Notice, PinAskedAgain, Visit};
 
-use crate::common::{Trial, after, every_state, names, patient};
+use crate::common::{Trial, after, every_state, names, patient, setup};
 
 /// Kills the program and starts it again at `seconds`.
 fn restarted(trial: &Trial, seconds: i64) -> (Trial, Vec<&'static str>) {
@@ -76,4 +77,20 @@ fn a_half_read_card_is_read_from_the_start() {
     let (trial, _) = restarted(&trial, 1);
     let hold = tazune_visit::Hold::Awaited;
     assert_eq!(trial.visit.screen().body, Body::HoldCard { step: CardStep::Reading, hold });
+}
+
+#[test]
+fn the_visit_day_is_the_day_in_japan_on_which_it_began_also_the_next_morning() {
+    for (started_at, day) in
+        [("2026-11-20T14:59:59Z", date(2026, 11, 20)), ("2026-11-20T15:00:00Z", date(2026, 11, 21))]
+    {
+        let started_at = started_at.parse().unwrap();
+        let mut visit = Visit::plan(setup(Some(patient())), started_at);
+        let begun = visit.on(Event::Intent(Intent::Continue), started_at).unwrap();
+        let next_morning = started_at + SignedDuration::from_hours(12);
+        for effects in [begun, visit.resume(next_morning)] {
+            let [Effect::ReadCertificate { visit_on }] = effects.as_slice() else { panic!("{effects:?}") };
+            assert_eq!(*visit_on, day);
+        }
+    }
 }
