@@ -37,7 +37,7 @@ consent-check_up = Health check-up (results of check-ups from the age of 40)
 consent-cost_limit = Payment limit (the most you have to pay)
 consent-specific_disease = Certificate for a long illness (for example dialysis)
 actor-patient = The patient
-actor-legal_representative = A legal representative (parent, guardian)
+actor-legal_representative = A legal representative (parent of a child under 15, guardian)
 actor-carer_helping = The patient (a helper works the screen)
 actor-cannot_express = The patient's wishes cannot be known
 
@@ -55,7 +55,7 @@ pin-tries = After { $tries } more wrong entries the PIN is locked.
 pin-last-entry = This is the last entry here. If you are not sure, please do not enter it.
 pin-which = It is the 4-digit number chosen at the municipal office, not the longer password with letters.
 pin-kept = The PIN is not kept on this device.
-pin-again-interrupted = The card was moved too early, or was used elsewhere. See how many tries are left, and enter the PIN once more.
+pin-again-interrupted = The card was interrupted. See how many tries are left, and enter the PIN once more.
 pin-again-renewed = Too much time has passed, so the check starts anew. Please enter the PIN once more. No try was lost.
 pin-again-restarted = The app was closed in between. The PIN was not kept, so please enter it once more.
 
@@ -103,7 +103,7 @@ answer-unusable = This result does not confirm the insurance. It is kept for the
 
 ## No answer
 deferred-no_signal = The national system cannot be reached, so the PIN was not asked. Consent and the card's expiry are kept, and the check is made later.
-deferred-challenge_ended = Time ran out before the request could be sent. Whether it arrived is not known. The check is made later.
+deferred-challenge_ended = Time ran out before an answer came. Whether the request arrived is not known. The check is made later.
 deferred-staff_choice = The staff decided to check later.
 mismatch-hidden = Nothing about that person is shown or kept.
 mismatch-choose = Read the patient's own card, or end without an answer.
@@ -208,7 +208,7 @@ failure-TZ-P02-do = Show a new QR code on the clinic's screen and scan it.
 failure-TZ-P03-title = Another device has already used this QR code
 failure-TZ-P03-do = If you do not know that device, turn it down. Start again with a new QR code.
 failure-TZ-P04-title = The six digits do not match
-failure-TZ-P04-do = Enter the digits shown on this device at the clinic again. If they still do not match, start again with a new QR code.
+failure-TZ-P04-do = This pairing has ended. Show a new QR code on the clinic's screen and start again. Then enter the digits exactly as this device shows them.
 failure-TZ-P05-title = The clinic turned this device down
 failure-TZ-P05-do = Ask the clinic's administrator, and start again with a new QR code.
 failure-TZ-P06-title = This device is not paired with a clinic yet

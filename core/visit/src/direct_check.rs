@@ -163,10 +163,6 @@ impl DirectCheck {
                     CardError::OtherCard => {
                         Next::Stay(Self::OtherCardHeld { first: Some(reading) }, vec![Effect::ReleaseCard])
                     }
-                    // Something else was held by mistake: the card that was read is still the right one.
-                    CardError::PhoneTapped(_) | CardError::NotMyNumberCard | CardError::Cancelled => {
-                        fail(Failure::of_card(&error), Self::AwaitingChallenge { reading, notice: None }, facts)
-                    }
                     _ => {
                         let certificate = Some(reading.certificate.summary_on(facts.visit_on));
                         fail_with(Failure::of_card(&error), Self::reading(), certificate)

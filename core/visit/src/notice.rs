@@ -16,7 +16,7 @@ pub enum Notice {
 /// Why the PIN is asked once more although nothing was wrong with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum PinAskedAgain {
-    /// The card left while it worked, or its counter changed.
+    /// The card left while it worked, its counter changed, or another card came in between.
     CardInterrupted,
     /// The challenge was used up or became too old.
     ChallengeRenewed,

@@ -141,6 +141,27 @@ fn a_locked_pin_names_the_office_and_the_way_that_works_today() {
 }
 
 #[test]
+fn whatever_rules_the_pin_out_names_another_way() {
+    let errors = [
+        CardError::PinLastTry,
+        CardError::PinLocked,
+        CardError::CertificateMissing,
+        CardError::CertificateNotYetValid { begins_on: date(2026, 12, 1) },
+        CardError::CertificateForeign,
+        CardError::CertificateBroken(tazune_card::CertificateFault::NotDer),
+    ];
+    for language in Language::ALL {
+        let texts = Texts::new(language);
+        for error in &errors {
+            let remedy = texts.failure_remedy(error.failure_code().unwrap());
+            assert!(remedy.contains("資格確認書"), "{error}: {remedy}");
+        }
+        let phone = texts.failure_remedy(CardError::PhoneTapped(tazune_card::Phone::Iphone).failure_code().unwrap());
+        assert!(["プラスチックのマイナンバーカード", "plastic My Number card"].iter().any(|next| phone.contains(next)));
+    }
+}
+
+#[test]
 fn the_last_entry_is_called_so_at_two_tries() {
     let texts = Texts::new(Language::En);
     let blank = every_screen()[0].clone();
