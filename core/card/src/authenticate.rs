@@ -32,9 +32,15 @@ impl fmt::Debug for Signature {
 /// Gives one PIN entry to the card that was read, and has it sign one message.
 ///
 /// On a fresh link the card is compared first ([`CardError::OtherCard`]), and its counter is asked: if it is another
-/// than `reading.tries_left`, the number the person was shown, the PIN is not sent ([`CardError::AskPinAgain`]). On the
-/// same link the counter is the one just read. One entry is one VERIFY: a card lost from then on is only asked for its
-/// counter. With one try or none left nothing is sent at all. Source: card-protocol §4.3, §4.4, §6.
+/// than `reading.tries_left`, the number the person was shown, the PIN is not sent ([`CardError::AskPinAgain`]).
+///
+/// On the same link ([`Continuity::Same`]) neither is asked again. `reading.tries_left` is the card's own last word, from
+/// the query that ended the reading or from its answer to a wrong PIN, and only VERIFY changes the counter: a card that
+/// kept its power and heard nobody else still has it. So every entry is preceded by the card's count, with nothing in
+/// between, and no command is spent on hearing it twice. A caller who cannot be sure of that says [`Continuity::Fresh`].
+///
+/// One entry is one VERIFY: a card lost from then on is only asked for its counter. With one try or none left nothing is
+/// sent at all. Source: card-protocol §4.3, §4.4, §6.
 pub struct Authenticate(Driver<Signing>);
 
 impl Authenticate {
