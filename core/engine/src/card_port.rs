@@ -28,6 +28,11 @@ pub enum PortError {
 /// A reader for one card at a time.
 #[async_trait]
 pub trait CardPort: Send {
+    /// How long a person is given to find the card and hold it; an iPhone ends its own sheet after these 60 seconds.
+    fn patience(&self) -> Duration {
+        Duration::from_secs(60)
+    }
+
     /// Waits up to `within` for a card and gives it power; a card that already had power is reset.
     ///
     /// After this no application is selected and no PIN is verified.
@@ -60,18 +65,19 @@ const LONGEST_FRAME: usize = u16::MAX as usize;
 pub struct VirtualSlot {
     listener: TcpListener,
     card: Option<TcpStream>,
+    patience: Duration,
 }
 
 impl VirtualSlot {
-    /// Opens a slot on a loopback address; port 0 takes a free one.
+    /// Opens a slot on a loopback address, which waits this long for a card; port 0 takes a free one.
     ///
     /// # Errors
     /// Any address outside the loopback range is refused, because a slot has no authentication; else what the system says.
-    pub async fn listen(address: SocketAddr) -> io::Result<Self> {
+    pub async fn listen(address: SocketAddr, patience: Duration) -> io::Result<Self> {
         if !address.ip().is_loopback() {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "a virtual slot listens on loopback only"));
         }
-        Ok(Self { listener: TcpListener::bind(address).await?, card: None })
+        Ok(Self { listener: TcpListener::bind(address).await?, card: None, patience })
     }
 
     /// The address cards connect to.
@@ -120,6 +126,10 @@ impl VirtualSlot {
 
 #[async_trait]
 impl CardPort for VirtualSlot {
+    fn patience(&self) -> Duration {
+        self.patience
+    }
+
     async fn connect(&mut self, within: Duration) -> Result<(), PortError> {
         const POWER_OFF: &[u8] = &[0x00];
         const POWER_ON: &[u8] = &[0x01];
@@ -163,6 +173,8 @@ impl VirtualSlot {
 mod tests {
     use super::*;
 
+    const PATIENCE: Duration = Duration::from_secs(60);
+
     /// A card that answers every command with its own bytes and 90 00, and leaves after `answers` of them.
     async fn echo_card(address: SocketAddr, answers: usize) {
         let mut socket = TcpStream::connect(address).await.unwrap();
@@ -188,7 +200,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_card_that_left_is_lost_and_one_that_comes_back_is_found() {
-        let mut slot = VirtualSlot::listen(([127, 0, 0, 1], 0).into()).await.unwrap();
+        let mut slot = VirtualSlot::listen(([127, 0, 0, 1], 0).into(), PATIENCE).await.unwrap();
         let address = slot.address().unwrap();
         assert_eq!(slot.connect(Duration::from_millis(20)).await, Err(PortError::Absent));
 
@@ -205,6 +217,6 @@ mod tests {
 
     #[tokio::test]
     async fn a_slot_is_not_opened_to_the_network() {
-        assert!(VirtualSlot::listen(([0, 0, 0, 0], 0).into()).await.is_err());
+        assert!(VirtualSlot::listen(([0, 0, 0, 0], 0).into(), PATIENCE).await.is_err());
     }
 }

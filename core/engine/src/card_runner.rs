@@ -1,15 +1,12 @@
 //! Runs one conversation of `core/card` over a card port: performs its orders and tells it what happened.
 
-use std::{mem, time::Duration};
+use std::mem;
 
 use tazune_card::{CardError, CardEvent, Continuity, Conversation, LeaveCard, Order, Progress};
 use tazune_visit::CardTrouble;
 use tokio::sync::watch;
 
 use crate::card_port::{CardPort, PortError};
-
-/// A person may need this long to find the card and hold it.
-const CARD_WITHIN: Duration = Duration::from_secs(60);
 
 /// What happens while a conversation runs, for the screen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,7 +39,7 @@ impl CardRunner {
         Self { port, continuity: Continuity::Fresh }
     }
 
-    /// Runs a conversation to its end; a card that leaves is waited for, up to [`CARD_WITHIN`] each time.
+    /// Runs a conversation to its end; a card that leaves is waited for, up to [`CardPort::patience`] each time.
     ///
     /// `cancel` turning true ends it with [`CardError::Cancelled`] and leaves the card de-selected.
     pub(crate) async fn run<C: Conversation>(
@@ -81,8 +78,9 @@ impl CardRunner {
                 },
                 Order::AwaitCard => {
                     news(CardNews::Awaited);
+                    let patience = self.port.patience();
                     tokio::select! {
-                        connected = self.port.connect(CARD_WITHIN) => {
+                        connected = self.port.connect(patience) => {
                             connected.map_err(trouble)?;
                             conversation.on(CardEvent::Present(Continuity::Fresh))
                         }

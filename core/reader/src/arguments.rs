@@ -1,4 +1,4 @@
-use std::{ffi::OsString, net::SocketAddr, path::PathBuf};
+use std::{ffi::OsString, net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use tazune_engine::{Language, Personal, PlannedPatient, Sex, StaffId};
@@ -71,6 +71,9 @@ pub(crate) struct VisitArguments {
     /// Where the card is read: virtual:127.0.0.1:PORT opens a slot for a virtual card; port 0 takes a free one.
     #[arg(long, value_name = "READER")]
     card: Option<String>,
+    /// How long a card is waited for, each time one is wanted.
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u16).range(1..))]
+    card_wait: u16,
     /// Go on with the newest unfinished visit.
     #[arg(long, conflicts_with_all = PLAN)]
     pub(crate) resume: bool,
@@ -149,6 +152,11 @@ impl VisitArguments {
             birth_date: Personal::new(birth_date),
             sex: Personal::new(sex),
         }))
+    }
+
+    /// How long a card is waited for.
+    pub(crate) fn card_wait(&self) -> Duration {
+        Duration::from_secs(self.card_wait.into())
     }
 
     /// Where a virtual card connects.

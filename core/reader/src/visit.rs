@@ -28,7 +28,7 @@ pub(crate) async fn run(
     console: &mut Console,
 ) -> Result<Exit, Ended> {
     let address = arguments.slot()?;
-    let slot = VirtualSlot::listen(address).await.map_err(|_| Ended::Reader)?;
+    let slot = VirtualSlot::listen(address, arguments.card_wait()).await.map_err(|_| Ended::Reader)?;
     let address = slot.address().map_err(|_| Ended::Reader)?.to_string();
     let drafts = device.drafts().await?;
     let mut session = if arguments.resume || arguments.draft.is_some() {

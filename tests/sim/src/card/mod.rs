@@ -116,6 +116,8 @@ pub struct VirtualCard {
     verified_in: usize,
     tears: VecDeque<Tear>,
     since_tear: usize,
+    /// Instruction bytes, and what is answered to the next command of each.
+    faults: VecDeque<(u8, Vec<u8>)>,
     log: Vec<LogEntry>,
 }
 
@@ -160,6 +162,7 @@ impl VirtualCard {
             verified_in: 0,
             tears: VecDeque::new(),
             since_tear: 0,
+            faults: VecDeque::new(),
             log: Vec::new(),
         }
     }
@@ -205,6 +208,11 @@ impl VirtualCard {
         self.tears.push_back(tear);
     }
 
+    /// A faulty card: the next command with this instruction byte is not processed, and this is its answer.
+    pub fn answer_next(&mut self, ins: u8, answer: &[u8]) {
+        self.faults.push_back((ins, answer.to_vec()));
+    }
+
     /// One command APDU and its answer, data and status word; `None` when the card is not there (any more).
     pub fn transmit(&mut self, command: &[u8]) -> Option<Vec<u8>> {
         if !self.is_powered {
@@ -247,6 +255,10 @@ impl VirtualCard {
     }
 
     fn answer(&mut self, bytes: &[u8]) -> Vec<u8> {
+        let fault = self.faults.iter().position(|(ins, _)| bytes.get(1) == Some(ins));
+        if let Some((_, answer)) = fault.and_then(|index| self.faults.remove(index)) {
+            return answer;
+        }
         let (mut data, status) = match Command::parse(bytes).ok_or(sw::WRONG_LENGTH).and_then(|c| self.process(&c)) {
             Ok((data, status)) => (data, status),
             Err(status) => (Vec::new(), status),
