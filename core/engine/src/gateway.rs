@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde::Deserialize;
-use tazune_link::pairing::GatewaySettings;
+use tazune_link::{envelope::MAX_ENVELOPE_BYTES, pairing::GatewaySettings};
 use tazune_model::{Bytes, InstitutionCode, Sha256};
 use tazune_visit::{AnswerReceived, Challenge, GatewayError, Refusal};
 
@@ -16,8 +16,10 @@ use crate::{
 const ANSWER_WITHIN: Duration = Duration::from_secs(20);
 /// A challenge and a refusal are a few lines.
 const MAX_JSON_BYTES: usize = 16 * 1024;
-/// One person's answer is some ten kilobytes; at this size it still fits an envelope after two base64 encodings.
-const MAX_ANSWER_BYTES: usize = 512 * 1024;
+/// One person's answer is some ten kilobytes. What is taken must be sealable.
+const MAX_ANSWER_BYTES: usize = 256 * 1024;
+// In record, signed record and envelope it is base64 three times over; plan and consent need room beside it.
+const _: () = assert!(MAX_ANSWER_BYTES / 27 * 64 + MAX_ENVELOPE_BYTES / 4 < MAX_ENVELOPE_BYTES);
 
 /// Asks the gateway, authenticated by the device's own certificate.
 #[derive(Clone, Debug)]
