@@ -438,7 +438,7 @@ mod tests {
         let mut database = Database::open(&folder.join("device.db"), Arc::new(keys)).unwrap();
         for (number, bytes) in envelopes.into_iter().enumerate() {
             let draft = DraftId::make(&mut system_generator());
-            database.save_draft(&draft, b"plain", now()).unwrap();
+            database.add_draft(&draft, b"plain", now()).unwrap();
             let record_id = RecordId::make(now(), &[u8::try_from(number).unwrap(); 10]);
             database.insert_sealed(record_id, now(), &bytes, sha256(&bytes), &draft).unwrap();
         }

@@ -14,6 +14,7 @@ use tazune_link::{
 use tazune_model::{Bytes, Clock, FailureCode, RecordId, StoreFault, Timestamp};
 use tazune_visit::{UnsealedVisit, Visit};
 use tokio::sync::Notify;
+use zeroize::Zeroizing;
 
 use crate::{
     clock::system_generator,
@@ -62,14 +63,23 @@ impl Device {
         self.store.run(|database| Ok(database.drafts()?)).await
     }
 
-    /// Saves a visit, encrypted, in place of what was saved under this id.
+    /// Saves a visit for the first time, encrypted.
     ///
     /// # Errors
     /// [`EngineError`] when the store or the staff key cannot be used.
+    pub async fn add_visit(&self, draft: &DraftId, visit: &Visit) -> Result<(), EngineError> {
+        let (draft, plain, now) = (draft.clone(), plain(visit), self.now());
+        self.store.run(move |database| Ok(database.add_draft(&draft, &plain, now)?)).await
+    }
+
+    /// Saves a visit, encrypted, in place of what was saved under this id.
+    ///
+    /// # Errors
+    /// [`EngineError`] when the store or the staff key cannot be used; [`StoreFault::Failed`] when nothing is saved
+    /// under this id any more: a visit that was sealed or thrown away does not come back.
     pub async fn save_visit(&self, draft: &DraftId, visit: &Visit) -> Result<(), EngineError> {
-        let plain = zeroize::Zeroizing::new(serde_json::to_vec(visit).expect("a visit is plain fields"));
-        let (draft, now) = (draft.clone(), self.now());
-        self.store.run(move |database| Ok(database.save_draft(&draft, &plain, now)?)).await
+        let (draft, plain, now) = (draft.clone(), plain(visit), self.now());
+        self.store.run(move |database| Ok(database.replace_draft(&draft, &plain, now)?)).await
     }
 
     /// Reads a saved visit.
@@ -202,6 +212,11 @@ impl QueueStatus {
     fn count(&self, is_counted: impl Fn(Delivery) -> bool) -> usize {
         self.records.iter().filter(|record| is_counted(record.delivery)).count()
     }
+}
+
+/// A visit as it is encrypted.
+fn plain(visit: &Visit) -> Zeroizing<Vec<u8>> {
+    Zeroizing::new(serde_json::to_vec(visit).expect("a visit is plain fields"))
 }
 
 /// The record gets its id, is signed, sealed, signed again for the front, and committed.

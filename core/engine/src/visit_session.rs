@@ -7,7 +7,7 @@
 use std::{sync::Arc, time::Duration};
 
 use tazune_card::{Authenticate, CardError, Conversation, LeMode, ReadCertificate, TrustAnchors};
-use tazune_model::{FailureCode, Language, PlannedPatient, StaffId, Timestamp};
+use tazune_model::{Clock, FailureCode, Language, PlannedPatient, StaffId, Timestamp};
 use tazune_visit::{CardTrouble, Effect, Event, Intent, Refused, Screen, Visit, VisitSetup};
 use tokio::{
     sync::{Mutex, mpsc, oneshot, watch},
@@ -23,6 +23,9 @@ use crate::{
 
 /// Intents and news waiting for the machine; a person and one card cannot fill it.
 const INBOX: usize = 64;
+
+/// How often the clock is looked at before a wake: it may be set meanwhile, and no timer runs while the device sleeps.
+const LOOK_AT_CLOCK: Duration = Duration::from_secs(1);
 
 /// Why an intent was not taken; the visit is as it was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -71,12 +74,15 @@ impl VisitSession {
         answer.await.map_err(|_| IntentError::Over)?
     }
 
-    /// Leaves the visit as its draft and waits until the card is let go.
-    pub async fn close(self) {
+    /// Leaves the visit as its draft, waits until the card is let go, and gives the last screen.
+    ///
+    /// A record that is being sealed is waited for, so the last screen may be the one of a sealed visit.
+    pub async fn close(self) -> Screen {
         let Self { inbox, mut screens, .. } = self;
         drop(inbox);
         // The task drops its end when it is done.
         while screens.changed().await.is_ok() {}
+        screens.borrow().clone()
     }
 
     /// The draft under which the visit is saved until it is sealed.
@@ -108,7 +114,8 @@ impl Device {
             consent_items: pairing.settings.consent_items.clone(),
         };
         let visit = Visit::plan(setup, self.now());
-        self.start(DraftId::make(&mut crate::clock::system_generator()), visit, Vec::new(), port).await
+        let draft = DraftId::make(&mut crate::clock::system_generator());
+        self.start(Draft { id: draft, is_saved: false }, visit, Vec::new(), port).await
     }
 
     /// Goes on with a visit that was not finished.
@@ -122,12 +129,12 @@ impl Device {
     ) -> Result<VisitSession, EngineError> {
         let mut visit = self.load_visit(&draft).await?;
         let effects = visit.resume(self.now());
-        self.start(draft, visit, effects, port).await
+        self.start(Draft { id: draft, is_saved: true }, visit, effects, port).await
     }
 
     async fn start(
         self: &Arc<Self>,
-        draft: DraftId,
+        draft: Draft,
         visit: Visit,
         effects: Vec<Effect>,
         port: Box<dyn CardPort>,
@@ -135,11 +142,12 @@ impl Device {
         let pairing = self.pairing().await?;
         let (inbox, messages) = mpsc::channel(INBOX);
         let (screen, screens) = watch::channel(visit.screen());
+        let draft_id = draft.id.clone();
         let mut actor = Actor {
             gateway: GatewayClient::new(&pairing.settings.gateway, self.keys().clone()),
             anchors: pairing.card_anchors()?,
             device: self.clone(),
-            draft: draft.clone(),
+            draft,
             visit,
             runner: Arc::new(Mutex::new(CardRunner::new(port))),
             card: None,
@@ -149,10 +157,11 @@ impl Device {
             screen,
             // Weak: the actor ends when the session is dropped.
             inbox: inbox.downgrade(),
+            sealing: None,
         };
         actor.perform(effects);
         tokio::spawn(actor.run(messages));
-        Ok(VisitSession { inbox, screens, draft })
+        Ok(VisitSession { inbox, screens, draft: draft_id })
     }
 }
 
@@ -170,9 +179,15 @@ struct Work<T> {
     end: T,
 }
 
+/// Where the visit is saved, and whether it was.
+struct Draft {
+    id: DraftId,
+    is_saved: bool,
+}
+
 struct Actor {
     device: Arc<Device>,
-    draft: DraftId,
+    draft: Draft,
     visit: Visit,
     gateway: GatewayClient,
     anchors: TrustAnchors,
@@ -184,12 +199,14 @@ struct Actor {
     wake_at: Option<Timestamp>,
     screen: watch::Sender<Screen>,
     inbox: mpsc::WeakSender<Message>,
+    /// Keeps the inbox open while a record is on its way to the disk, also when the session is dropped meanwhile.
+    sealing: Option<mpsc::Sender<Message>>,
 }
 
 impl Actor {
     async fn run(mut self, mut messages: mpsc::Receiver<Message>) {
         loop {
-            let woken = self.woken();
+            let woken = reached(self.device.clock().clone(), self.wake_at);
             let mut taken = None;
             tokio::select! {
                 message = messages.recv() => match message {
@@ -237,6 +254,9 @@ impl Actor {
     /// Takes the outcome of work; what is already forgotten is dropped.
     async fn take(&mut self, event: Event) {
         let is_sealed = matches!(event, Event::Sealed(_));
+        if is_sealed || matches!(event, Event::SealFailed(_)) {
+            self.sealing = None;
+        }
         let Ok(effects) = self.visit.on(event, self.device.now()) else { return };
         // Sealing dropped the draft. Else, what came is not thrown away because the disk is full: sealing will tell.
         if !is_sealed && let Err(code) = self.save(&effects).await {
@@ -259,13 +279,17 @@ impl Actor {
         }
     }
 
-    async fn save(&self, effects: &[Effect]) -> Result<(), FailureCode> {
+    async fn save(&mut self, effects: &[Effect]) -> Result<(), FailureCode> {
+        let (device, Draft { id, is_saved }) = (&self.device, &mut self.draft);
         let saved = if effects.iter().any(|effect| matches!(effect, Effect::Discard)) {
-            self.device.discard_visit(&self.draft).await
+            device.discard_visit(id).await
+        } else if *is_saved {
+            device.save_visit(id, &self.visit).await
         } else {
-            self.device.save_visit(&self.draft, &self.visit).await
+            device.add_visit(id, &self.visit).await
         };
-        saved.map_err(|error| error.failure_code())
+        *is_saved |= saved.is_ok();
+        saved.map_err(EngineError::failure_code)
     }
 
     fn perform(&mut self, effects: Vec<Effect>) {
@@ -293,7 +317,8 @@ impl Actor {
                 }
                 Effect::WakeAt(at) => self.wake_at = Some(at),
                 Effect::Seal(unsealed) => {
-                    let (device, draft) = (self.device.clone(), self.draft.clone());
+                    let (device, draft) = (self.device.clone(), self.draft.id.clone());
+                    self.sealing = self.inbox.upgrade();
                     self.ask(async move {
                         match device.seal(*unsealed, &draft).await {
                             Ok(record_id) => Event::Sealed(record_id),
@@ -374,16 +399,15 @@ impl Actor {
         self.end_card();
         self.runner.lock().await.leave().await;
     }
+}
 
-    /// Ends when the machine asked to be woken; never, if it did not.
-    fn woken(&self) -> impl Future<Output = ()> + use<> {
-        let left = self.wake_at.map(|at| at.duration_since(self.device.now()));
-        async move {
-            match left {
-                Some(left) => tokio::time::sleep(Duration::try_from(left).unwrap_or_default()).await,
-                None => std::future::pending().await,
-            }
-        }
+/// Ends when the clock shows this instant; never, if there is none.
+async fn reached(clock: Arc<dyn Clock>, at: Option<Timestamp>) {
+    let Some(at) = at else { return std::future::pending().await };
+    while let Ok(left) = Duration::try_from(at.duration_since(clock.now()))
+        && !left.is_zero()
+    {
+        tokio::time::sleep(left.min(LOOK_AT_CLOCK)).await;
     }
 }
 
@@ -391,5 +415,27 @@ async fn report(inbox: &mpsc::WeakSender<Message>, number: u64, event: Event) {
     if let Some(inbox) = inbox.upgrade() {
         // Nobody is left to be told when the session was dropped.
         let _ = inbox.send(Message::Outcome(number, Box::new(event))).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::SignedDuration;
+    use tazune_model::ManualClock;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn an_instant_is_reached_when_the_clock_shows_it_however_it_got_there() {
+        let start: Timestamp = "2026-11-21T01:00:00Z".parse().unwrap();
+        let at = start + SignedDuration::from_mins(8);
+        let clock = Arc::new(ManualClock::new(start));
+        let mut waiting = tokio::spawn(reached(clock.clone(), Some(at)));
+        let minutes = Duration::from_secs(20 * 60);
+        assert!(tokio::time::timeout(minutes, &mut waiting).await.is_err(), "the clock stands still");
+        clock.advance(SignedDuration::from_mins(8));
+        tokio::time::timeout(2 * LOOK_AT_CLOCK, waiting).await.expect("the clock was set").unwrap();
+        reached(clock.clone(), Some(start)).await;
+        assert!(tokio::time::timeout(minutes, reached(clock, None)).await.is_err());
     }
 }

@@ -35,20 +35,31 @@ impl fmt::Display for DraftId {
 }
 
 impl Database {
-    /// Encrypts and saves a draft, in place of what was saved under this id.
-    pub(crate) fn save_draft(&mut self, id: &DraftId, plain: &[u8], now: Timestamp) -> Result<(), StoreError> {
-        let key = self.data_key()?;
-        let mut nonce = [0; NONCE_LEN];
-        crate::clock::system_generator().fill_bytes(&mut nonce);
-        let mut sealed = plain.to_vec();
-        key.seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), associated_data(id, VISIT), &mut sealed)
-            .map_err(|_| StoreFault::Failed)?;
+    /// Encrypts and saves a new draft.
+    pub(crate) fn add_draft(&mut self, id: &DraftId, plain: &[u8], now: Timestamp) -> Result<(), StoreError> {
+        let (nonce, sealed) = self.encrypt(id, plain)?;
         self.transaction(|transaction| {
             transaction.execute(
                 "INSERT OR REPLACE INTO drafts (id, kind, saved_at, nonce, sealed) VALUES (?1, ?2, ?3, ?4, ?5)",
                 params![id.0, VISIT, now.to_string(), nonce, sealed],
             )?;
             Ok(())
+        })?;
+        Ok(())
+    }
+
+    /// Encrypts a draft and saves it in place of what was saved under this id.
+    ///
+    /// One that is gone was sealed or thrown away, perhaps by another process, and does not come back:
+    /// [`StoreFault::Failed`].
+    pub(crate) fn replace_draft(&mut self, id: &DraftId, plain: &[u8], now: Timestamp) -> Result<(), StoreError> {
+        let (nonce, sealed) = self.encrypt(id, plain)?;
+        self.transaction(|transaction| {
+            let changed_count = transaction.execute(
+                "UPDATE drafts SET kind = ?2, saved_at = ?3, nonce = ?4, sealed = ?5 WHERE id = ?1",
+                params![id.0, VISIT, now.to_string(), nonce, sealed],
+            )?;
+            if changed_count == 1 { Ok(()) } else { Err(SqlFault(StoreFault::Failed)) }
         })?;
         Ok(())
     }
@@ -94,6 +105,17 @@ impl Database {
     /// Deletes a draft, if it is there.
     pub(crate) fn delete_draft(&mut self, id: &DraftId) -> Result<(), StoreFault> {
         self.transaction(|transaction| delete_draft(transaction, id).map(|_| ()))
+    }
+
+    /// A fresh nonce, and the content sealed under it and tied to its place.
+    fn encrypt(&mut self, id: &DraftId, plain: &[u8]) -> Result<([u8; NONCE_LEN], Vec<u8>), StoreError> {
+        let key = self.data_key()?;
+        let mut nonce = [0; NONCE_LEN];
+        crate::clock::system_generator().fill_bytes(&mut nonce);
+        let mut sealed = plain.to_vec();
+        key.seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), associated_data(id, VISIT), &mut sealed)
+            .map_err(|_| StoreFault::Failed)?;
+        Ok((nonce, sealed))
     }
 
     /// The key of the drafts, made at first use; unwrapped each time, because the staff key may be locked meanwhile.
@@ -156,21 +178,23 @@ mod tests {
         let path = folder.path().join("device.db");
         let keys = keys();
         let mut database = Database::open(&path, keys.clone()).unwrap();
-        database.save_draft(&id(1), b"first", now()).unwrap();
-        database.save_draft(&id(1), b"second", now()).unwrap();
+        database.add_draft(&id(1), b"first", now()).unwrap();
+        database.replace_draft(&id(1), b"second", now()).unwrap();
         drop(database);
         let mut database = Database::open(&path, keys).unwrap();
         assert_eq!(**database.load_draft(&id(1)).unwrap().unwrap(), *b"second");
         assert_eq!(database.drafts().unwrap(), [(id(1), now())]);
         database.delete_draft(&id(1)).unwrap();
         assert!(database.load_draft(&id(1)).unwrap().is_none());
+        assert_eq!(database.replace_draft(&id(1), b"third", now()), Err(StoreError::Fault(StoreFault::Failed)));
+        assert!(database.drafts().unwrap().is_empty(), "what was deleted does not come back");
     }
 
     #[test]
     fn no_draft_lies_in_clear_on_the_disk() {
         let folder = tempfile::tempdir().unwrap();
         let mut database = Database::open(&folder.path().join("device.db"), keys()).unwrap();
-        database.save_draft(&id(1), MARKED, now()).unwrap();
+        database.add_draft(&id(1), MARKED, now()).unwrap();
         for entry in fs::read_dir(folder.path()).unwrap() {
             let bytes = fs::read(entry.unwrap().path()).unwrap();
             assert!(!bytes.windows(12).any(|window| window == &MARKED[..12]));
@@ -190,8 +214,8 @@ mod tests {
         for tamper in tampers {
             let folder = tempfile::tempdir().unwrap();
             let mut database = Database::open(&folder.path().join("device.db"), keys()).unwrap();
-            database.save_draft(&id(1), b"first", now()).unwrap();
-            database.save_draft(&id(2), b"other", now()).unwrap();
+            database.add_draft(&id(1), b"first", now()).unwrap();
+            database.add_draft(&id(2), b"other", now()).unwrap();
             database.connection.execute(tamper, []).unwrap();
             assert_eq!(database.load_draft(&id(1)).unwrap_err(), StoreError::Fault(StoreFault::Damaged), "{tamper}");
             assert_eq!(**database.load_draft(&id(2)).unwrap().unwrap(), *b"other");
@@ -205,10 +229,10 @@ mod tests {
         let own = Arc::new(MemoryKeyStore::new());
         own.make_keys().unwrap();
         let mut database = Database::open(&path, own.clone()).unwrap();
-        database.save_draft(&id(1), b"first", now()).unwrap();
+        database.add_draft(&id(1), b"first", now()).unwrap();
         own.set_locked(true);
         assert_eq!(database.load_draft(&id(1)).unwrap_err(), StoreError::Keys(KeyStoreError::Locked));
-        assert_eq!(database.save_draft(&id(2), b"x", now()).unwrap_err(), StoreError::Keys(KeyStoreError::Locked));
+        assert_eq!(database.add_draft(&id(2), b"x", now()).unwrap_err(), StoreError::Keys(KeyStoreError::Locked));
         own.set_locked(false);
         assert!(database.load_draft(&id(1)).unwrap().is_some());
         let mut stolen = Database::open(&path, keys()).unwrap();
@@ -221,7 +245,7 @@ mod tests {
         let mut database = Database::open(&folder.path().join("device.db"), keys()).unwrap();
         let mut seen = std::collections::BTreeSet::new();
         for _ in 0..20 {
-            database.save_draft(&id(1), b"same", now()).unwrap();
+            database.add_draft(&id(1), b"same", now()).unwrap();
             let sealed: Vec<u8> = database.connection.query_row("SELECT sealed FROM drafts", [], |r| r.get(0)).unwrap();
             assert!(seen.insert(sealed));
         }

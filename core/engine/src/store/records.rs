@@ -232,7 +232,7 @@ mod tests {
 
     fn insert(database: &mut Database, number: u8) {
         let draft = DraftId::make(&mut system_generator());
-        database.save_draft(&draft, b"plain", now()).unwrap();
+        database.add_draft(&draft, b"plain", now()).unwrap();
         database.insert_sealed(record_id(number), now(), ENVELOPE, sha256(ENVELOPE), &draft).unwrap();
     }
 
@@ -251,11 +251,11 @@ mod tests {
         let seal = |database: &mut Database, number| {
             database.insert_sealed(record_id(number), now(), ENVELOPE, sha256(ENVELOPE), &draft)
         };
-        database.save_draft(&draft, b"plain", now()).unwrap();
+        database.add_draft(&draft, b"plain", now()).unwrap();
         seal(&mut database, 1).unwrap();
         assert!(database.drafts().unwrap().is_empty());
         assert_eq!(seal(&mut database, 2), Err(StoreFault::Failed), "the draft was sealed before");
-        database.save_draft(&draft, b"plain", now()).unwrap();
+        database.add_draft(&draft, b"plain", now()).unwrap();
         assert_eq!(seal(&mut database, 1), Err(StoreFault::Failed), "the id is taken");
         assert_eq!(database.drafts().unwrap().len(), 1);
         assert_eq!(database.records().unwrap().len(), 1);

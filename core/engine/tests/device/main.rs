@@ -3,6 +3,7 @@
 mod clinic;
 mod pairing;
 mod queue;
+mod visit;
 
 use std::{path::Path, sync::Arc, time::Duration};
 
@@ -58,7 +59,7 @@ fn about() -> AboutDevice {
 async fn seal(device: &Device, now: Timestamp) -> RecordId {
     let draft = DraftId::make(&mut generator());
     let (visit, unsealed) = finished_visit(device, now).await;
-    device.save_visit(&draft, &visit).await.unwrap();
+    device.add_visit(&draft, &visit).await.unwrap();
     device.seal(unsealed, &draft).await.unwrap()
 }
 

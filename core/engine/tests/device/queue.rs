@@ -44,7 +44,7 @@ async fn a_visit_is_sealed_once_and_its_draft_stays_until_it_is() {
     let device = rig.paired().await;
     let draft = DraftId::make(&mut generator());
     let (visit, unsealed) = finished_visit(&device, rig.now()).await;
-    device.save_visit(&draft, &visit).await.unwrap();
+    device.add_visit(&draft, &visit).await.unwrap();
     assert_eq!(device.drafts().await.unwrap(), [(draft.clone(), rig.now())]);
     rig.keys.set_locked(true);
     let refused = device.seal(unsealed.clone(), &draft).await;
