@@ -13,6 +13,7 @@ use std::{
     time::Duration,
 };
 
+use jiff::SignedDuration;
 use serde_json::Value;
 use tazune_model::{Clock, Timestamp, japan_date};
 use tazune_sim::{
@@ -60,13 +61,15 @@ pub fn free_port() -> u16 {
     free.next().expect("a port is free")
 }
 
-/// The wall clock, which the simulated gateway shares with the programs under test.
-struct WallClock;
+/// The wall clock, which the programs under test have too, and how far this one is ahead of it.
+struct WallClock {
+    ahead: SignedDuration,
+}
 
 impl Clock for WallClock {
     #[expect(clippy::disallowed_methods, reason = "the programs under test live on the wall clock too")]
     fn now(&self) -> Timestamp {
-        Timestamp::now()
+        Timestamp::now() + self.ahead
     }
 }
 
@@ -77,10 +80,20 @@ impl Clinic {
     /// When one of them does not start.
     #[must_use]
     pub fn open(folder: &Path) -> Self {
-        let today = japan_date(WallClock.now());
+        Self::open_with_gateway_ahead(folder, SignedDuration::ZERO)
+    }
+
+    /// The same, with a gateway whose clock is ahead.
+    ///
+    /// # Panics
+    /// When one of them does not start.
+    #[must_use]
+    pub fn open_with_gateway_ahead(folder: &Path, ahead: SignedDuration) -> Self {
+        let clock = WallClock { ahead };
+        let today = japan_date(clock.now());
         let world = World::create(&folder.join("world"), INSTITUTION, today).expect("a world is made");
         let runtime = Runtime::new().expect("a runtime starts");
-        let gateway = runtime.block_on(Gateway::start(&world, Arc::new(WallClock), 0)).expect("a gateway starts");
+        let gateway = runtime.block_on(Gateway::start(&world, Arc::new(clock), 0)).expect("a gateway starts");
         let desk = ["--data".into(), text(folder.join(HUB_FOLDER))];
         let (hub, hub_transcript) = (None, String::new());
         let mut clinic = Self { folder: folder.to_owned(), world, gateway, hub, hub_transcript, desk, runtime };

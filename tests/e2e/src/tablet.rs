@@ -68,8 +68,17 @@ pub struct Visiting {
 impl Visiting {
     /// Holds a card to the reader; one that is torn away comes back by itself after a moment.
     pub fn hold(&mut self, card: SharedCard) {
+        self.hold_with_pauses(card, Duration::from_millis(50));
+    }
+
+    /// Holds a card to the reader; one that is torn away stays away.
+    pub fn hold_once(&mut self, card: SharedCard) {
+        self.hold_with_pauses(card, Duration::from_secs(3600));
+    }
+
+    fn hold_with_pauses(&mut self, card: SharedCard, away: Duration) {
         self.card = None;
-        self.card = Some(InField::serve(card, self.slot, Duration::from_millis(50)));
+        self.card = Some(InField::serve(card, self.slot, away));
     }
 
     /// Takes the card away.
