@@ -4,14 +4,17 @@ use axum::{
     Json,
     body::Bytes,
     extract::{
-        FromRequest, FromRequestParts, Query, Request,
+        FromRequest, FromRequestParts, Path, Query, Request,
         rejection::{BytesRejection, FailedToBufferBody},
     },
     http::{StatusCode, request::Parts},
     response::{IntoResponse, Response},
 };
 use serde::de::DeserializeOwned;
-use tazune_link::front_api::{ApiError, ErrorBody, WaitQuery};
+use tazune_link::{
+    front_api::{ApiError, ErrorBody, WaitQuery},
+    pairing::SessionId,
+};
 
 use crate::store::StoreError;
 
@@ -58,6 +61,18 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
                 _ => ApiError::Malformed,
             })?;
         serde_json::from_slice(&bytes).map(Self).map_err(|_| ApiError::Malformed.into())
+    }
+}
+
+/// The pairing session that the path names; what cannot be the name of one is the name of none.
+pub(super) struct Session(pub(super) SessionId);
+
+impl<S: Send + Sync> FromRequestParts<S> for Session {
+    type Rejection = Failed;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failed> {
+        let session = Path::<SessionId>::from_request_parts(parts, state).await;
+        session.map(|Path(session)| Self(session)).map_err(|_| ApiError::PairingUnknown.into())
     }
 }
 

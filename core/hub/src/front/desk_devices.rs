@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use axum::{
-    extract::{Path, State},
+    extract::{Path, State, rejection::PathRejection},
     http::StatusCode,
 };
 use tazune_link::front_api::{ApiError, DeviceRegistration};
@@ -17,10 +17,10 @@ use super::{
 pub(super) async fn put(
     State(shared): State<Arc<Shared>>,
     _: DeskPeer,
-    Path(device): Path<String>,
+    device: Result<Path<DeviceId>, PathRejection>,
     Body(registration): Body<DeviceRegistration>,
 ) -> Result<StatusCode, Failed> {
-    let device = DeviceId::new(device).map_err(|_| ApiError::Malformed)?;
+    let Path(device) = device.map_err(|_| ApiError::Malformed)?;
     if registration.tenant != shared.institution {
         return Err(ApiError::Forbidden.into());
     }

@@ -1,17 +1,11 @@
 use std::sync::Arc;
 
-use axum::{
-    extract::{Path, State},
-    http::StatusCode,
-};
-use tazune_link::{
-    front_api::{ApiError, PairingAnswer, PairingOpened},
-    pairing::SessionId,
-};
+use axum::{extract::State, http::StatusCode};
+use tazune_link::front_api::{ApiError, PairingAnswer, PairingOpened};
 
 use super::{
     Shared,
-    api::{Body, Failed},
+    api::{Body, Failed, Session},
     peer::DeskPeer,
 };
 
@@ -19,10 +13,9 @@ use super::{
 pub(super) async fn open(
     State(shared): State<Arc<Shared>>,
     _: DeskPeer,
-    Path(session): Path<String>,
+    Session(session): Session,
     Body(opened): Body<PairingOpened>,
 ) -> Result<StatusCode, Failed> {
-    let session = SessionId::try_from(session).map_err(|_| ApiError::Malformed)?;
     shared.store.open_pairing(&session, opened.expires_at, shared.clock.now()).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -31,10 +24,9 @@ pub(super) async fn open(
 pub(super) async fn answer(
     State(shared): State<Arc<Shared>>,
     _: DeskPeer,
-    Path(session): Path<String>,
+    Session(session): Session,
     Body(answer): Body<PairingAnswer>,
 ) -> Result<StatusCode, Failed> {
-    let session = SessionId::try_from(session).map_err(|_| ApiError::PairingUnknown)?;
     if !shared.store.put_pairing_answer(&session, &answer).await? {
         return Err(ApiError::PairingUnknown.into());
     }

@@ -1,10 +1,6 @@
 use std::sync::Arc;
 
-use axum::{
-    Json,
-    extract::{Path, State},
-    http::StatusCode,
-};
+use axum::{Json, extract::State, http::StatusCode};
 use tazune_link::{
     front_api::{ApiError, PairingAnswer},
     pairing::{FINISH_WITHIN, SealedHello, SessionId},
@@ -12,17 +8,17 @@ use tazune_link::{
 
 use super::{
     Shared,
-    api::{Body, Failed, Wait},
+    api::{Body, Failed, Session, Wait},
 };
 use crate::store::FrontPairing;
 
 /// `POST /v1/pairing/{session}`: the first hello is kept for the desk; the same again is taken again.
 pub(super) async fn hello(
     State(shared): State<Arc<Shared>>,
-    Path(session): Path<String>,
+    Session(session): Session,
     Body(hello): Body<SealedHello>,
 ) -> Result<StatusCode, Failed> {
-    let (session, pairing) = find(&shared, session).await?;
+    let pairing = find(&shared, &session).await?;
     match &pairing.hello {
         None if shared.clock.now() > pairing.expires_at => return Err(ApiError::PairingExpired.into()),
         None => {}
@@ -40,12 +36,12 @@ pub(super) async fn hello(
 /// `GET /v1/pairing/{session}`: what the clinic has decided; waits for a decision.
 pub(super) async fn state(
     State(shared): State<Arc<Shared>>,
-    Path(session): Path<String>,
+    Session(session): Session,
     Wait(wait): Wait,
 ) -> Result<Json<PairingAnswer>, Failed> {
     let mut news = shared.pairings.listen(wait, &shared.stopping);
     loop {
-        let (_, pairing) = find(&shared, session.clone()).await?;
+        let pairing = find(&shared, &session).await?;
         if let Some(decided) = decision(&shared, pairing) {
             return Ok(Json(decided));
         }
@@ -55,10 +51,8 @@ pub(super) async fn state(
     }
 }
 
-async fn find(shared: &Shared, session: String) -> Result<(SessionId, FrontPairing), Failed> {
-    let session = SessionId::try_from(session).map_err(|_| ApiError::PairingUnknown)?;
-    let pairing = shared.store.pairing(&session).await?.ok_or(ApiError::PairingUnknown)?;
-    Ok((session, pairing))
+async fn find(shared: &Shared, session: &SessionId) -> Result<FrontPairing, Failed> {
+    Ok(shared.store.pairing(session).await?.ok_or(ApiError::PairingUnknown)?)
 }
 
 /// The end of a session, if it has come: by the desk's word, or because nobody can finish it any more.
