@@ -1,9 +1,11 @@
 use std::sync::Arc;
 
 use axum::{Json, extract::State};
+use serde::Deserialize;
+use serde_json::Value;
 use tazune_link::{
     envelope::{Envelope, Refusal, check_at_front},
-    front_api::{EnvelopeResult, EnvelopesAnswer, EnvelopesRequest, HandIn},
+    front_api::{EnvelopeResult, EnvelopesAnswer, HandIn},
     keys::sha256,
 };
 use tazune_model::{Bytes, RecordId};
@@ -15,23 +17,30 @@ use super::{
 };
 use crate::store::NewEnvelope;
 
+/// An `EnvelopesRequest` of which each envelope is read by itself, so that one that is none holds up no other.
+#[derive(Deserialize)]
+pub(super) struct Batch {
+    envelopes: Vec<Value>,
+}
+
 /// `POST /v1/envelopes`: takes a batch; what is answered `received` is on the disk.
 ///
 /// A refused envelope does not hold up the others of its batch.
 pub(super) async fn post(
     State(shared): State<Arc<Shared>>,
     device: ActiveDevice,
-    Body(request): Body<EnvelopesRequest>,
+    Body(batch): Body<Batch>,
 ) -> Result<Json<EnvelopesAnswer>, Failed> {
     let mut good = Vec::new();
     let mut checked = Vec::new();
-    for envelope in &request.envelopes {
-        match check(envelope, &device) {
+    for envelope in batch.envelopes {
+        let envelope = serde_json::from_value::<Envelope>(envelope).ok();
+        match check(envelope.as_ref(), &device) {
             Ok(new) => {
                 checked.push((Some(new.record_id), None));
                 good.push(new);
             }
-            Err(refusal) => checked.push((claimed_record_id(envelope), Some(refusal))),
+            Err(refusal) => checked.push((claimed_record_id(envelope.as_ref()), Some(refusal))),
         }
     }
     let mut stored = shared.store.receive(good, shared.clock.now()).await?.into_iter();
@@ -52,7 +61,8 @@ pub(super) async fn post(
     Ok(Json(EnvelopesAnswer { results }))
 }
 
-fn check(envelope: &Envelope, device: &ActiveDevice) -> Result<NewEnvelope, Refusal> {
+fn check(envelope: Option<&Envelope>, device: &ActiveDevice) -> Result<NewEnvelope, Refusal> {
+    let envelope = envelope.ok_or(Refusal::Malformed)?;
     let header = check_at_front(envelope, &device.tenant, &device.id, &device.key)?;
     let sealed = envelope.to_bytes();
     Ok(NewEnvelope {
@@ -63,6 +73,6 @@ fn check(envelope: &Envelope, device: &ActiveDevice) -> Result<NewEnvelope, Refu
     })
 }
 
-fn claimed_record_id(envelope: &Envelope) -> Option<RecordId> {
-    envelope.header().ok().map(|header| header.record_id)
+fn claimed_record_id(envelope: Option<&Envelope>) -> Option<RecordId> {
+    envelope?.header().ok().map(|header| header.record_id)
 }

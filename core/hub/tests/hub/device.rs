@@ -3,7 +3,7 @@ use std::sync::Arc;
 use jiff::civil::date;
 use rcgen::{CertificateParams, KeyPair, PublicKeyData as _, SigningKey as _};
 use reqwest::{Method, StatusCode};
-use rustls::{ClientConfig, RootCertStore, version::TLS13};
+use rustls::{ClientConfig, ConfigBuilder, RootCertStore, client::WantsClientCert, version::TLS13};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use serde::{Serialize, de::DeserializeOwned};
 use tazune_hub::Random;
@@ -24,6 +24,9 @@ use tazune_model::{
     StaffId, StaffTicks, VisitRecord,
 };
 
+use tokio::net::TcpStream;
+use tokio_rustls::{TlsConnector, client::TlsStream};
+
 use crate::clinic::{Clinic, PATIENCE};
 
 /// Stands in every record; must be nowhere outside the desk's folder and the face file.
@@ -43,13 +46,7 @@ pub(crate) type Told<T> = Result<T, (StatusCode, Option<ApiError>)>;
 impl Caller {
     /// Trusts the hub's CA, and shows `identity` (certificate, PKCS#8 key) if given.
     pub(crate) fn new(clinic: &Clinic, identity: Option<(Vec<u8>, Vec<u8>)>) -> Self {
-        let mut roots = RootCertStore::empty();
-        let ca = std::fs::read(clinic.front_folder().join("hub-ca.crt")).unwrap();
-        roots.add(CertificateDer::from(ca)).unwrap();
-        let config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-            .with_protocol_versions(&[&TLS13])
-            .unwrap()
-            .with_root_certificates(roots);
+        let config = trusting_the_hub(clinic);
         let config = match identity {
             Some((certificate, key)) => config
                 .with_client_auth_cert(vec![certificate.into()], PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key)))
@@ -59,6 +56,14 @@ impl Caller {
         let http =
             reqwest::Client::builder().no_proxy().tls_backend_preconfigured(config).timeout(PATIENCE).build().unwrap();
         Self { http, base: format!("https://{}", clinic.front) }
+    }
+
+    /// A connection without a certificate and without a request.
+    pub(crate) async fn connect(clinic: &Clinic, protocol: &str) -> TlsStream<TcpStream> {
+        let mut config = trusting_the_hub(clinic).with_no_client_auth();
+        config.alpn_protocols = vec![protocol.into()];
+        let stream = TcpStream::connect(clinic.front).await.unwrap();
+        TlsConnector::from(Arc::new(config)).connect(clinic.front.ip().into(), stream).await.unwrap()
     }
 
     pub(crate) async fn call<T: DeserializeOwned>(
@@ -93,6 +98,16 @@ impl Caller {
     pub(crate) async fn pairing_state(&self, session: &tazune_link::pairing::SessionId) -> Told<PairingAnswer> {
         self.call(Method::GET, &format!("{}?wait_s=5", pairing_path(session)), None::<&()>).await
     }
+}
+
+fn trusting_the_hub(clinic: &Clinic) -> ConfigBuilder<ClientConfig, WantsClientCert> {
+    let mut roots = RootCertStore::empty();
+    let ca = std::fs::read(clinic.front_folder().join("hub-ca.crt")).unwrap();
+    roots.add(CertificateDer::from(ca)).unwrap();
+    ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_protocol_versions(&[&TLS13])
+        .unwrap()
+        .with_root_certificates(roots)
 }
 
 /// A device that has scanned an offer.

@@ -6,16 +6,22 @@ use serde_json::{Value, json};
 use tazune_link::{
     envelope::{Envelope, MAX_BATCH_BYTES, MAX_ENVELOPE_BYTES, Refusal},
     front_api::{
-        ApiError, DESK_RECEIPTS, DESK_WORK, DeskWork, DeviceRegistration, DeviceStanding, ENVELOPES, EnvelopesRequest,
-        HandIn, RECEIPTS, desk_device_path,
+        ApiError, DESK_RECEIPTS, DESK_WORK, DeskWork, DeviceRegistration, DeviceStanding, ENVELOPES, EnvelopeResult,
+        EnvelopesAnswer, EnvelopesRequest, HandIn, RECEIPTS, desk_device_path,
     },
     keys::VerifyingKey,
+    pairing::MAX_HELLO_BYTES,
     receipt::Verdict,
 };
 use tazune_model::{DeviceId, InstitutionCode};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    task::JoinSet,
+    time::timeout,
+};
 
 use crate::{
-    clinic::{Clinic, Roles},
+    clinic::{Clinic, PATIENCE, Roles},
     device::{ANSWER_VALID, Caller, Device, MARKED, Told},
 };
 
@@ -77,18 +83,84 @@ async fn refuses_bodies_that_are_none() {
     };
     let table = [
         (Method::POST, ENVELOPES, b"{".to_vec(), (400, "malformed")),
-        (Method::POST, ENVELOPES, br#"{"envelopes":[{}]}"#.to_vec(), (400, "malformed")),
+        (Method::POST, ENVELOPES, br#"{"envelopes":{}}"#.to_vec(), (400, "malformed")),
+        (Method::POST, ENVELOPES, vec![b' '; MAX_BATCH_BYTES], (400, "malformed")),
         (Method::POST, ENVELOPES, vec![b' '; MAX_BATCH_BYTES + 1], (413, "oversized")),
         (Method::GET, "/v1/receipts?wait_s=soon", vec![], (400, "malformed")),
         (Method::POST, "/v1/receipts/taken", br#"{"record_ids":["x"]}"#.to_vec(), (400, "malformed")),
         (Method::GET, "/v1/nothing", vec![], (404, "not_found")),
         (Method::DELETE, ENVELOPES, vec![], (404, "not_found")),
         (Method::POST, "/v1/pairing/x", br#"{"encapsulated":"","sealed":""}"#.to_vec(), (404, "pairing_unknown")),
+        (Method::POST, "/v1/pairing/x", vec![b' '; MAX_HELLO_BYTES], (404, "pairing_unknown")),
+        (Method::GET, "/v1/pairing/%ff", vec![], (404, "pairing_unknown")),
+        (Method::PUT, "/v1/desk/devices/%ff", vec![], (403, "forbidden")),
+        (Method::PUT, "/v1/desk/pairing/%ff", vec![], (403, "forbidden")),
     ];
     for (method, path, body, (status, error)) in table {
         assert_eq!(told(method, path, body).await, (status, error.to_owned()), "{path}");
         still_serves(&clinic, &device).await;
     }
+    let session = format!("/v1/pairing/{}", "a".repeat(32));
+    for (length, expected) in [(MAX_HELLO_BYTES, (400, "malformed")), (MAX_HELLO_BYTES + 1, (413, "oversized"))] {
+        let (status, error) = told(Method::POST, &session, vec![b' '; length]).await;
+        assert_eq!((status, error.as_str()), expected, "{length}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_envelope_is_refused_alone() {
+    let clinic = Clinic::open().await;
+    let device = clinic.pair().await;
+    let good = device.seal(&clinic, &device.record(&clinic));
+    let no_signature = json!({ "header": "", "encapsulated": "", "sealed": "" });
+    let batch = json!({ "envelopes": [good, {}, 1, no_signature, good] });
+    let told: EnvelopesAnswer = device.caller(&clinic).call(Method::POST, ENVELOPES, Some(&batch)).await.unwrap();
+    let none = EnvelopeResult { record_id: None, result: HandIn::Refused(Refusal::Malformed) };
+    let taken = EnvelopeResult { record_id: Some(good.header().unwrap().record_id), result: HandIn::Received };
+    assert_eq!(told.results, [taken, none, none, none, taken]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_envelopes_that_come_at_once_under_one_record_id_one_is_taken() {
+    let mut clinic = Clinic::open().await;
+    let device = clinic.pair().await;
+    clinic.restart(Roles::FrontOnly).await;
+    let record = device.record(&clinic);
+    let envelopes = [device.seal(&clinic, &record), device.seal(&clinic, &record)];
+    let mut at_once = JoinSet::new();
+    for n in 0..8 {
+        let (caller, envelope) = (device.caller(&clinic), envelopes[n % 2].clone());
+        at_once.spawn(async move {
+            let request = EnvelopesRequest { envelopes: vec![envelope] };
+            let told: EnvelopesAnswer = caller.call(Method::POST, ENVELOPES, Some(&request)).await.unwrap();
+            (n % 2, told.results[0].result)
+        });
+    }
+    let told = at_once.join_all().await;
+    for which in [0, 1] {
+        let mut same = told.iter().filter(|(n, _)| *n == which).map(|(_, result)| *result);
+        let first = same.next().unwrap();
+        assert!(same.all(|result| result == first), "the same bytes get the same answer");
+    }
+    let taken = told.iter().filter(|(_, result)| *result == HandIn::Received).count();
+    let refused = told.iter().filter(|(_, result)| *result == HandIn::Refused(Refusal::Replayed)).count();
+    assert_eq!((taken, refused), (4, 4));
+}
+
+/// The handshake costs nothing and asks for no certificate, so what follows it must not be waited for either.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_that_asks_nothing_is_closed() {
+    let clinic = Clinic::open().await;
+    let mut silent = JoinSet::new();
+    for (protocol, sent) in [("http/1.1", ""), ("http/1.1", "GET /v1/rec"), ("h2", ""), ("h2", "PRI * HTTP/2.0\r\n")] {
+        let mut stream = Caller::connect(&clinic, protocol).await;
+        silent.spawn(async move {
+            stream.write_all(sent.as_bytes()).await.unwrap();
+            let mut told = Vec::new();
+            let _ = timeout(PATIENCE, stream.read_to_end(&mut told)).await.expect("the front hangs up");
+        });
+    }
+    silent.join_all().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -158,6 +230,10 @@ async fn only_the_desk_takes_work_and_gives_receipts() {
     assert!(desk.call::<DeskWork>(Method::GET, DESK_WORK, None::<&()>).await.is_ok());
     let hand_in: Told<Value> = desk.call(Method::POST, ENVELOPES, Some(&json!({ "envelopes": [] }))).await;
     assert_eq!(hand_in, Err((StatusCode::FORBIDDEN, Some(ApiError::Forbidden))));
+    clinic.clock.advance(jiff::SignedDuration::from_hours(24 * 365 * 21));
+    let expired: Told<Value> = desk.call(Method::GET, DESK_WORK, None::<&()>).await;
+    assert_eq!(expired, Err((StatusCode::FORBIDDEN, Some(ApiError::Forbidden))), "the desk's must be valid");
+    clinic.clock.advance(-jiff::SignedDuration::from_hours(24 * 365 * 21));
     let elsewhere = DeviceRegistration {
         state: DeviceStanding::Active,
         device_key: VerifyingKey::from_bytes(&[4; 65]).unwrap(),
