@@ -8,8 +8,9 @@ use async_trait::async_trait;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
-    time::timeout,
+    time::{Instant, timeout, timeout_at},
 };
+use zeroize::Zeroizing;
 
 /// Why the port has no answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -26,22 +27,20 @@ pub enum PortError {
 }
 
 /// A reader for one card at a time.
+///
+/// A call that is dropped before it ends loses the card at most: the next [`connect`](Self::connect) starts anew.
 #[async_trait]
 pub trait CardPort: Send {
-    /// How long a person is given to find the card and hold it; an iPhone ends its own sheet after these 60 seconds.
-    fn patience(&self) -> Duration {
-        Duration::from_secs(60)
-    }
-
-    /// Waits up to `within` for a card and gives it power; a card that already had power is reset.
+    /// Waits for a card, as long as the reader's kind gives a person to hold it, and gives it power; a card that
+    /// already had power is reset.
     ///
     /// After this no application is selected and no PIN is verified.
     ///
     /// # Errors
     /// [`PortError::Absent`] or [`PortError::Unavailable`].
-    async fn connect(&mut self, within: Duration) -> Result<(), PortError>;
+    async fn connect(&mut self) -> Result<(), PortError>;
 
-    /// Sends one command APDU and returns the card's data and status word.
+    /// Sends one command APDU and returns the card's data and status word, within seconds.
     ///
     /// # Errors
     /// [`PortError::Lost`] when the card is gone; it must be connected again.
@@ -53,14 +52,15 @@ pub trait CardPort: Send {
 
 /// How long a card may take for one command; a signature takes up to 700 ms, a loss is told by the socket.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
-/// The longest answer of an extended read is 65,536 bytes and a status word, but the frame's length has 16 bits.
-const LONGEST_FRAME: usize = u16::MAX as usize;
+
+/// How long a card that has power may take for its answer to reset.
+const ATR_WITHIN: Duration = Duration::from_secs(2);
 
 /// A virtual reader slot on the loopback interface, for cards that speak the socket protocol of vpcd.
 ///
 /// The slot listens and a card connects; each frame is a two-byte big-endian length and that many bytes. A frame of one
-/// byte is a control: `00` power off, `01` power on, `02` reset. A closed socket is a card that left the field.
-/// Source: shared facts "card-protocol" section 14.
+/// byte is a control: `00` power off, `01` power on, `02` reset, `04` asks for the answer to reset. A closed socket is a
+/// card that left the field. Source: shared facts "card-protocol" section 14.
 #[derive(Debug)]
 pub struct VirtualSlot {
     listener: TcpListener,
@@ -87,93 +87,87 @@ impl VirtualSlot {
     pub fn address(&self) -> io::Result<SocketAddr> {
         self.listener.local_addr()
     }
-
-    async fn send(&mut self, payload: &[u8]) -> io::Result<()> {
-        let length = u16::try_from(payload.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
-        let card = self.card.as_mut().ok_or(io::ErrorKind::NotConnected)?;
-        // One write: length and body in two packets would wait for a delayed acknowledgement, 44 ms each.
-        let mut frame = zeroize::Zeroizing::new(Vec::with_capacity(payload.len() + 2));
-        frame.extend_from_slice(&length.to_be_bytes());
-        frame.extend_from_slice(payload);
-        card.write_all(&frame).await
-    }
-
-    async fn receive(&mut self) -> io::Result<Vec<u8>> {
-        let card = self.card.as_mut().ok_or(io::ErrorKind::NotConnected)?;
-        let length = usize::from(card.read_u16().await?);
-        debug_assert!(length <= LONGEST_FRAME);
-        let mut payload = vec![0; length];
-        card.read_exact(&mut payload).await?;
-        Ok(payload)
-    }
-
-    async fn exchange(&mut self, command: &[u8]) -> io::Result<Vec<u8>> {
-        self.send(command).await?;
-        self.receive().await
-    }
-
-    /// Accepts the newest card: one that left and came back has a new socket.
-    async fn accept(&mut self, within: Duration) -> Result<(), PortError> {
-        let (card, _) = timeout(within, self.listener.accept())
-            .await
-            .map_err(|_| PortError::Absent)?
-            .map_err(|_| PortError::Unavailable)?;
-        card.set_nodelay(true).map_err(|_| PortError::Unavailable)?;
-        self.card = Some(card);
-        Ok(())
-    }
 }
 
 #[async_trait]
 impl CardPort for VirtualSlot {
-    fn patience(&self) -> Duration {
-        self.patience
-    }
-
-    async fn connect(&mut self, within: Duration) -> Result<(), PortError> {
-        const POWER_OFF: &[u8] = &[0x00];
-        const POWER_ON: &[u8] = &[0x01];
-        let until = tokio::time::Instant::now() + within;
+    async fn connect(&mut self) -> Result<(), PortError> {
+        let until = Instant::now() + self.patience;
         loop {
-            if self.card.is_none() {
-                self.accept(until.saturating_duration_since(tokio::time::Instant::now())).await?;
-            }
-            if self.send(POWER_OFF).await.is_ok() && self.send(POWER_ON).await.is_ok() && self.is_alive().await {
+            let mut card = match self.card.take() {
+                Some(card) => card,
+                // One that left and came back has a new socket.
+                None => match timeout_at(until, self.listener.accept()).await {
+                    Ok(accepted) => accepted.map_err(|_| PortError::Unavailable)?.0,
+                    Err(_) => return Err(PortError::Absent),
+                },
+            };
+            // Kept only when it has answered: half an answer left behind would pass for the answer to the next command.
+            if timeout(ATR_WITHIN, power(&mut card)).await.is_ok_and(|powered| powered.is_ok()) {
+                self.card = Some(card);
                 return Ok(());
             }
-            self.card = None;
         }
     }
 
     async fn transmit(&mut self, command: &[u8]) -> Result<Vec<u8>, PortError> {
-        match timeout(ANSWER_WITHIN, self.exchange(command)).await {
-            Ok(Ok(answer)) if answer.len() >= 2 => Ok(answer),
-            _ => {
-                self.card = None;
-                Err(PortError::Lost)
+        let mut card = self.card.take().ok_or(PortError::Lost)?;
+        match timeout(ANSWER_WITHIN, exchange(&mut card, command)).await {
+            Ok(Ok(answer)) if answer.len() >= 2 => {
+                self.card = Some(card);
+                Ok(answer)
             }
+            _ => Err(PortError::Lost),
         }
     }
 
     async fn release(&mut self) {
-        // A card that is gone has no power to take.
-        let _ = self.send(&[0x00]).await;
+        if let Some(card) = &mut self.card {
+            // A card that is gone has no power to take.
+            let _ = send(card, POWER_OFF).await;
+        }
     }
 }
 
-impl VirtualSlot {
-    /// Asks for the answer to reset: a socket whose card left takes bytes for a while before it fails.
-    async fn is_alive(&mut self) -> bool {
-        const ASK_ATR: &[u8] = &[0x04];
-        matches!(timeout(Duration::from_secs(2), self.exchange(ASK_ATR)).await, Ok(Ok(atr)) if !atr.is_empty())
-    }
+const POWER_OFF: &[u8] = &[0x00];
+const POWER_ON: &[u8] = &[0x01];
+const ASK_ATR: &[u8] = &[0x04];
+
+/// Resets a card and asks for its answer to that: a socket whose card left takes bytes for a while before it fails.
+async fn power(card: &mut TcpStream) -> io::Result<()> {
+    card.set_nodelay(true)?;
+    send(card, POWER_OFF).await?;
+    send(card, POWER_ON).await?;
+    let atr = exchange(card, ASK_ATR).await?;
+    if atr.is_empty() { Err(io::ErrorKind::InvalidData.into()) } else { Ok(()) }
+}
+
+async fn exchange(card: &mut TcpStream, payload: &[u8]) -> io::Result<Vec<u8>> {
+    send(card, payload).await?;
+    let mut answer = vec![0; usize::from(card.read_u16().await?)];
+    card.read_exact(&mut answer).await?;
+    Ok(answer)
+}
+
+async fn send(card: &mut TcpStream, payload: &[u8]) -> io::Result<()> {
+    let length = u16::try_from(payload.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
+    // One write: length and body in two packets would wait for a delayed acknowledgement, 44 ms each. Wiped: it may
+    // hold a PIN.
+    let mut frame = Zeroizing::new(Vec::with_capacity(payload.len() + 2));
+    frame.extend_from_slice(&length.to_be_bytes());
+    frame.extend_from_slice(payload);
+    card.write_all(&frame).await
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const PATIENCE: Duration = Duration::from_secs(60);
+    async fn slot(patience: Duration) -> (VirtualSlot, SocketAddr) {
+        let slot = VirtualSlot::listen(([127, 0, 0, 1], 0).into(), patience).await.unwrap();
+        let address = slot.address().unwrap();
+        (slot, address)
+    }
 
     /// A card that answers every command with its own bytes and 90 00, and leaves after `answers` of them.
     async fn echo_card(address: SocketAddr, answers: usize) {
@@ -200,23 +194,34 @@ mod tests {
 
     #[tokio::test]
     async fn a_card_that_left_is_lost_and_one_that_comes_back_is_found() {
-        let mut slot = VirtualSlot::listen(([127, 0, 0, 1], 0).into(), PATIENCE).await.unwrap();
-        let address = slot.address().unwrap();
-        assert_eq!(slot.connect(Duration::from_millis(20)).await, Err(PortError::Absent));
+        let (mut slot, address) = slot(Duration::from_millis(500)).await;
+        assert_eq!(slot.connect().await, Err(PortError::Absent));
 
         tokio::spawn(echo_card(address, 1));
-        slot.connect(Duration::from_secs(5)).await.unwrap();
+        slot.connect().await.unwrap();
         assert_eq!(slot.transmit(&[1, 2, 3]).await.unwrap(), [1, 2, 3, 0x90, 0x00]);
         assert_eq!(slot.transmit(&[1, 2, 3]).await, Err(PortError::Lost));
         assert_eq!(slot.transmit(&[1, 2, 3]).await, Err(PortError::Lost));
 
         tokio::spawn(echo_card(address, 1));
-        slot.connect(Duration::from_secs(5)).await.unwrap();
+        slot.connect().await.unwrap();
         assert!(slot.transmit(&[7, 7]).await.is_ok());
     }
 
     #[tokio::test]
     async fn a_slot_is_not_opened_to_the_network() {
-        assert!(VirtualSlot::listen(([0, 0, 0, 0], 0).into(), PATIENCE).await.is_err());
+        assert!(VirtualSlot::listen(([0, 0, 0, 0], 0).into(), Duration::ZERO).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_nobody_waited_for_is_never_taken_for_the_next_one() {
+        let (mut slot, address) = slot(Duration::from_secs(20)).await;
+        let mut slow = TcpStream::connect(address).await.unwrap();
+        assert!(timeout(Duration::from_millis(200), slot.connect()).await.is_err(), "the card has not answered yet");
+        // It may have been thrown out already.
+        let _ = slow.write_all(&[0, 2, 0x3b, 0x80]).await;
+        tokio::spawn(echo_card(address, 9));
+        slot.connect().await.unwrap();
+        assert_eq!(slot.transmit(&[1, 2, 3]).await.unwrap(), [1, 2, 3, 0x90, 0x00]);
     }
 }

@@ -39,7 +39,7 @@ impl CardRunner {
         Self { port, continuity: Continuity::Fresh }
     }
 
-    /// Runs a conversation to its end; a card that leaves is waited for, up to [`CardPort::patience`] each time.
+    /// Runs a conversation to its end; a card that leaves is waited for, as long as the reader waits each time.
     ///
     /// `cancel` turning true ends it with [`CardError::Cancelled`] and leaves the card de-selected.
     pub(crate) async fn run<C: Conversation>(
@@ -78,9 +78,8 @@ impl CardRunner {
                 },
                 Order::AwaitCard => {
                     news(CardNews::Awaited);
-                    let patience = self.port.patience();
                     tokio::select! {
-                        connected = self.port.connect(patience) => {
+                        connected = self.port.connect() => {
                             connected.map_err(trouble)?;
                             conversation.on(CardEvent::Present(Continuity::Fresh))
                         }
