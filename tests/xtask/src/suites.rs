@@ -90,24 +90,11 @@ static SUITES: &[Suite] = &[
         is_extra: true,
     },
     Suite {
-        name: "unit",
-        covers: "the tests of every crate, and its examples in the documentation",
+        name: "tests",
+        covers: "every crate by itself; device, front, desk and simulators as the programs they are; the demo",
         tools: &[],
-        steps: &[Step::new(
-            "cargo",
-            &["test", "--workspace", "--exclude", "tazune-e2e", "--exclude", "xtask", "--no-fail-fast"],
-        )],
-        is_extra: false,
-    },
-    Suite {
-        name: "e2e",
-        covers: "device, front, desk and simulators as the programs they are",
-        tools: &[],
-        steps: &[
-            // The tests start the programs, and cargo builds only the programs of the package under test by itself.
-            Step::new("cargo", &["build", "--bins", "-p", "tazune-hub", "-p", "tazune-reader", "-p", "tazune-sim"]),
-            Step::new("cargo", &["test", "-p", "tazune-e2e", "--no-fail-fast"]),
-        ],
+        // One command and one set of features: the end-to-end tests start the programs that it builds on the way.
+        steps: &[Step::new("cargo", &["test", "--workspace", "--exclude", "xtask", "--no-fail-fast"])],
         is_extra: false,
     },
     Suite {
