@@ -76,6 +76,18 @@ fn a_card_swapped_between_reading_and_pin_is_told_before_the_pin_is_sent() {
 }
 
 #[test]
+fn a_card_swapped_during_a_second_hold_never_sees_the_pin() {
+    // Select, identity, counter, VERIFY, signature: the other card comes after each of them.
+    for at in 1..=5 {
+        let mut field = swapped(at, &somebody_elses_card());
+        let result = field.authenticate(&good_reading(), "1234", Continuity::Fresh);
+        assert_eq!(result, Err(CardError::OtherCard), "{at}");
+        assert_eq!(field.card.tries_left(), Some(3), "{at}");
+        assert!(field.count(Command::Verify) <= 1, "{at}");
+    }
+}
+
+#[test]
 fn what_is_no_card_of_ours_is_named_at_the_first_reading() {
     let table = [
         (CardKind::AndroidPhone, CardError::PhoneTapped(Phone::Android)),
