@@ -20,6 +20,7 @@ use crate::{
     clock::system_generator,
     error::{EngineError, FrontError},
     front_client::FrontClient,
+    keys::file_fault,
     pairing::{Pairing, paired},
     store::{Database, Step, Store},
 };
@@ -405,12 +406,12 @@ struct Turn {
 
 impl Turn {
     async fn take(path: &Path) -> Result<Self, StoreFault> {
-        let file = File::create(path).map_err(|_| StoreFault::Failed)?;
+        let file = File::create(path).map_err(|error| file_fault(&error))?;
         loop {
             match file.try_lock() {
                 Ok(()) => return Ok(Self { _file: file }),
                 Err(TryLockError::WouldBlock) => sleep(Duration::from_millis(50)).await,
-                Err(TryLockError::Error(_)) => return Err(StoreFault::Failed),
+                Err(TryLockError::Error(error)) => return Err(file_fault(&error)),
             }
         }
     }

@@ -19,7 +19,7 @@ use zeroize::Zeroizing;
 use crate::{
     clock::system_generator,
     error::EngineError,
-    keys::{KeyStore, Keys, create_private_folder},
+    keys::{KeyStore, Keys, create_private_folder, file_fault},
     pairing::paired,
     store::{Database, DraftId, Store},
 };
@@ -50,7 +50,7 @@ impl Device {
     /// # Errors
     /// [`EngineError::Store`] when the database is newer, damaged (it was copied aside) or cannot be used.
     pub async fn open(config: DeviceConfig) -> Result<Self, EngineError> {
-        create_private_folder(&config.folder).map_err(|_| StoreFault::Failed)?;
+        create_private_folder(&config.folder).map_err(|error| file_fault(&error))?;
         let store = Store::open(config.folder.join("device.db"), config.keys.clone()).await?;
         Ok(Self { config, store, sealed: Notify::new() })
     }

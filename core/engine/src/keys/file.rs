@@ -25,7 +25,8 @@ pub enum InsecureFileKeys {
 
 /// Keys in two plain files that only their owner may read: `transport.key` (PKCS#8) and `staff.key` (32 bytes).
 ///
-/// Whoever can read the owner's files can use them, so this is for development and demonstrations.
+/// On Windows the folder's own permissions decide. Whoever can read the files can use the keys, so this is for development
+/// and demonstrations.
 #[derive(Debug)]
 pub struct FileKeyStore {
     folder: PathBuf,
@@ -68,6 +69,9 @@ impl FileKeyStore {
 impl KeyStore for FileKeyStore {
     fn make_keys(&self) -> Result<(), KeyStoreError> {
         create_private_folder(&self.folder).map_err(|error| storage(&error))?;
+        // Two processes that made keys at once would each use their own and leave only one on the disk.
+        let turn = File::create(self.folder.join("make.lock")).map_err(|error| storage(&error))?;
+        turn.lock().map_err(|error| storage(&error))?;
         if !self.transport_path().exists() {
             write_private_file(&self.transport_path(), &software::make_transport()).map_err(|error| storage(&error))?;
         }
@@ -141,10 +145,15 @@ fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, KeyStoreError> {
 }
 
 fn storage(error: &io::Error) -> KeyStoreError {
-    KeyStoreError::Storage(match error.kind() {
+    KeyStoreError::Storage(file_fault(error))
+}
+
+/// What a failure to write a file means for the store.
+pub(crate) fn file_fault(error: &io::Error) -> StoreFault {
+    match error.kind() {
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => StoreFault::DiskFull,
         _ => StoreFault::Failed,
-    })
+    }
 }
 
 #[cfg(test)]
@@ -173,6 +182,22 @@ mod tests {
         second.make_keys().unwrap();
         assert_eq!(second.transport_public().unwrap(), public);
         assert_eq!(*second.unwrap_key(&wrapped).unwrap(), [7; 32]);
+    }
+
+    #[test]
+    fn keys_made_at_once_by_many_are_the_same_keys() {
+        let folder = tempfile::tempdir().unwrap();
+        let made = std::thread::scope(|scope| {
+            let make = || {
+                let store = store(folder.path());
+                store.make_keys().unwrap();
+                store.transport_public().unwrap()
+            };
+            let threads: Vec<_> = (0..8).map(|_| scope.spawn(make)).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect::<Vec<_>>()
+        });
+        let kept = store(folder.path()).transport_public().unwrap();
+        assert!(made.iter().all(|public| *public == kept));
     }
 
     #[test]
