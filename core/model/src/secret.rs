@@ -30,9 +30,10 @@ impl<T> fmt::Debug for Personal<T> {
 
 /// The four-digit PIN of the user certificate (利用者証明用電子証明書の暗証番号).
 ///
-/// It is wiped when dropped, cannot be copied, stored or printed, and lives for one entry.
+/// It is wiped when dropped, cannot be copied, stored or printed, and lives for one entry. It stays in one place: a move
+/// through queues and tasks leaves no digits behind.
 #[derive(Zeroize, ZeroizeOnDrop)]
-pub struct Pin([u8; 4]);
+pub struct Pin(Box<[u8; 4]>);
 
 /// Why an entry is not a PIN; never carries the entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -56,7 +57,7 @@ impl Pin {
         if entry.chars().count() != 4 {
             return Err(PinError::Length);
         }
-        let mut pin = Self([0; 4]);
+        let mut pin = Self(Box::new([0; 4]));
         for (digit, c) in pin.0.iter_mut().zip(entry.chars()) {
             *digit = match c {
                 '0'..='9' => c as u8,
@@ -70,7 +71,7 @@ impl Pin {
 
     /// The four ASCII digits, for the VERIFY command only.
     #[must_use]
-    pub const fn expose(&self) -> &[u8; 4] {
+    pub fn expose(&self) -> &[u8; 4] {
         &self.0
     }
 }

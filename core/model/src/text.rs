@@ -95,13 +95,18 @@ text_type! {
 }
 
 text_type! {
-    /// Insured symbol (被保険者証記号, `InsuredCardSymbol`): up to 20 characters, half or full width.
-    InsuredSymbol, "insured symbol", 0..=20, |c: char| !c.is_control(), debug: |_| "[personal]"
+    /// Insured symbol (被保険者証記号, `InsuredCardSymbol`): up to 80 characters, half or full width.
+    ///
+    /// Requests use at most 20; no longest length of an answer is public, and a receipt computer keeps 80.
+    /// Source: shared facts "oqs-interface" 3.1, 6.1.
+    InsuredSymbol, "insured symbol", 0..=80, |c: char| !c.is_control(), debug: |_| "[personal]"
 }
 
 text_type! {
-    /// Insured number (被保険者証番号, `InsuredIdentificationNumber`): up to 20 characters, half or full width.
-    InsuredNumber, "insured number", 0..=20, |c: char| !c.is_control(), debug: |_| "[personal]"
+    /// Insured number (被保険者証番号, `InsuredIdentificationNumber`): up to 80 characters, half or full width.
+    ///
+    /// As long as [`InsuredSymbol`], for the same reason.
+    InsuredNumber, "insured number", 0..=80, |c: char| !c.is_control(), debug: |_| "[personal]"
 }
 
 text_type! {

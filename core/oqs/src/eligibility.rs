@@ -12,8 +12,9 @@ impl ResultMessage {
     ///
     /// # Errors
     /// [`ParseError::Missing`] without `ProcessingResultStatus`, or when a qualification lacks `Name`, `Sex1`, `Birthdate`
-    /// or `InsurerNumber`; [`ParseError::Value`] when an element is not of its shape, or `SegmentOfResult` says the
-    /// answer is not ready, which a query about one person never does.
+    /// or `InsurerNumber`; [`ParseError::Value`] when one of these is not of its shape, or `SegmentOfResult` says the
+    /// answer is not ready, which a query about one person never does. What decides nothing costs no answer: any other
+    /// element that is not of its shape is left out here, and stays in the message.
     pub fn eligibility(&self) -> Result<Eligibility, ParseError> {
         let (header, body) = (&self.header, &self.body);
         let (status, code, message) = match header.segment {
@@ -46,33 +47,28 @@ fn qualification(result: &QualificationResult) -> Result<Qualification, ParseErr
         address: string(&result.address).map(Personal::new),
         insurer_number: checked("InsurerNumber", required("InsurerNumber", &result.insurer_number)?)?,
         insurer_name: string(&result.insurer_name),
-        symbol: optional(&result.symbol, |text| checked("InsuredCardSymbol", text))?,
-        number: optional(&result.number, |text| checked("InsuredIdentificationNumber", text))?,
-        branch: optional(&result.branch, |text| checked("InsuredBranchNumber", text))?,
-        insured_or_dependent: optional(&result.insured_or_dependent, |text| {
-            code("PersonalFamilyClassification", text, &FAMILY)
-        })?,
-        qualified_on: date("QualificationDate", &result.qualified_on)?,
-        disqualified_on: date("DisqualificationDate", &result.disqualified_on)?,
-        valid_from: date("InsuredCardValidDate", &result.valid_from)?,
-        valid_until: date("InsuredCardExpirationDate", &result.valid_until)?,
+        symbol: readable(&result.symbol, |text| checked("InsuredCardSymbol", text).ok()),
+        number: readable(&result.number, |text| checked("InsuredIdentificationNumber", text).ok()),
+        branch: readable(&result.branch, |text| checked("InsuredBranchNumber", text).ok()),
+        insured_or_dependent: readable(&result.insured_or_dependent, |text| {
+            code("PersonalFamilyClassification", text, &FAMILY).ok()
+        }),
+        qualified_on: readable(&result.qualified_on, date),
+        disqualified_on: readable(&result.disqualified_on, date),
+        valid_from: readable(&result.valid_from, date),
+        valid_until: readable(&result.valid_until, date),
         // A person has one share: from 75 on in the qualification, from 70 to 74 in the recipient certificate.
-        copayment_percent: match (&result.copayment_ratio, elderly_ratio) {
-            (Some(ratio), _) => Some(percent("InsuredPartialContributionRatio", ratio)?),
-            (None, Some(ratio)) => Some(percent("ElderlyRecipientContributionRatio", ratio)?),
-            (None, None) => None,
-        },
-        cost_limit: result.cost_limit.as_ref().map(cost_limit).transpose()?.flatten(),
+        copayment_percent: result.copayment_ratio.as_ref().or(elderly_ratio).and_then(percent),
+        cost_limit: result.cost_limit.as_ref().and_then(cost_limit),
     })
 }
 
-fn cost_limit(info: &CostLimitInfo) -> Result<Option<CostLimitCertificate>, ParseError> {
-    let Some(class) = string(&info.class) else { return Ok(None) };
-    Ok(Some(CostLimitCertificate {
-        class,
-        valid_from: date("LimitApplicationCertificateValidStartDate", &info.valid_from)?,
-        valid_until: date("LimitApplicationCertificateValidEndDate", &info.valid_until)?,
-    }))
+fn cost_limit(info: &CostLimitInfo) -> Option<CostLimitCertificate> {
+    Some(CostLimitCertificate {
+        class: string(&info.class)?,
+        valid_from: readable(&info.valid_from, date),
+        valid_until: readable(&info.valid_until, date),
+    })
 }
 
 /// OQSCD007.
@@ -93,8 +89,8 @@ fn required<'a, T>(element: &'static str, value: &'a Option<T>) -> Result<&'a T,
     value.as_ref().ok_or(ParseError::Missing { element })
 }
 
-fn optional<T>(text: &Option<Text>, read: impl Fn(&Text) -> Result<T, ParseError>) -> Result<Option<T>, ParseError> {
-    text.as_ref().map(read).transpose()
+fn readable<T>(text: &Option<Text>, read: impl Fn(&Text) -> Option<T>) -> Option<T> {
+    text.as_ref().and_then(read)
 }
 
 fn checked<T: TryFrom<String>>(element: &'static str, text: &Text) -> Result<T, ParseError> {
@@ -106,14 +102,12 @@ fn code<T: Copy>(element: &'static str, text: &Text, table: &[(&str, T)]) -> Res
     found.map(|(_, value)| *value).ok_or(ParseError::Value { element })
 }
 
-fn date(element: &'static str, text: &Option<Text>) -> Result<Option<Date>, ParseError> {
-    let text = text.as_ref().filter(|text| text.as_str() != NO_END);
-    text.map(|text| read_date(text.as_str()).ok_or(ParseError::Value { element })).transpose()
+fn date(text: &Text) -> Option<Date> {
+    Some(text.as_str()).filter(|text| *text != NO_END).and_then(read_date)
 }
 
 /// A share in three digits of percent: `010` is 10.
-fn percent(element: &'static str, text: &Text) -> Result<u8, ParseError> {
+fn percent(text: &Text) -> Option<u8> {
     let digits = Some(text.as_str()).filter(|text| text.len() == 3 && text.bytes().all(|b| b.is_ascii_digit()));
-    let percent = digits.and_then(|digits| digits.parse().ok()).filter(|percent| *percent <= 100);
-    percent.ok_or(ParseError::Value { element })
+    digits.and_then(|digits| digits.parse().ok()).filter(|percent| *percent <= 100)
 }

@@ -187,14 +187,22 @@ fn eligibility_is_strict_where_a_person_is_told_apart() {
         ("19530405", "99999999", Value { element: "Birthdate" }),
         ("<Sex1>1<", "<Sex1>4<", Value { element: "Sex1" }),
         ("<Sex1>1<", "<Sex1> 1<", Value { element: "Sex1" }),
-        ("20180401", "2018/4/1", Value { element: "QualificationDate" }),
-        (">020<", ">20<", Value { element: "ElderlyRecipientContributionRatio" }),
-        (">020<", ">101<", Value { element: "ElderlyRecipientContributionRatio" }),
-        (">020<", ">+20<", Value { element: "ElderlyRecipientContributionRatio" }),
     ];
     for (from, to, error) in table {
         assert_eq!(parse(&edited(from, to)).unwrap().eligibility(), Err(error), "{to}");
     }
+}
+
+#[test]
+fn what_decides_nothing_costs_no_answer_when_it_is_odd_and_is_never_guessed() {
+    for ratio in ["20", "101", "+20", "2割"] {
+        let document = edited(">020<", &format!(">{ratio}<"));
+        assert_eq!(eligibility(&document).qualifications[0].copayment_percent, None, "{ratio}");
+    }
+    let document = edited("20180401", "2018/4/1");
+    assert_eq!(eligibility(&document).qualifications[0].qualified_on, None);
+    // The clinic gets it as it came.
+    assert!(String::from_utf8(parse(&document).unwrap().to_xml()).unwrap().contains("2018/4/1"));
     for (ratio, percent) in [("010", 10), ("020", 20), ("030", 30), ("000", 0), ("100", 100)] {
         let document = edited(">020<", &format!(">{ratio}<"));
         assert_eq!(eligibility(&document).qualifications[0].copayment_percent, Some(percent));
