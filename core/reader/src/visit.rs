@@ -48,10 +48,11 @@ pub(crate) async fn run(
     console.say(&json!({ "slot": address }), |texts| texts.text("tool-slot", &[("address", &address)]))?;
 
     let draft = session.draft().clone();
-    let told = Conversation { session: &mut session, console, input: Input::start() }.run().await;
-    if told.is_err() {
-        session.close().await;
-    }
+    let told = match (Conversation { session: &mut session, console, input: Input::start() }).run().await {
+        // What was left while it was being sealed is sealed: the last screen tells.
+        Err(ended) => told(&session.close().await).map_err(|_| ended),
+        told => told,
+    };
     match told {
         Ok(Told::Sealed(record_id)) => deliver(record_id, device, console).await,
         Ok(Told::Cancelled) => Err(Ended::Cancelled),
@@ -155,7 +156,10 @@ impl Conversation<'_> {
     async fn pin(&mut self) -> Result<Option<Result<Pin, LineError>>, Ended> {
         self.console.hint("tool-pin-entry")?;
         if !input::is_terminal() {
-            let line: Line = self.input.line().await.ok_or(Ended::Unfinished)?;
+            let line: Line = tokio::select! {
+                line = self.input.line() => line.ok_or(Ended::Unfinished)?,
+                _ = ctrl_c() => return Err(Ended::Unfinished),
+            };
             return Ok(Some(Pin::from_entry(line.trim()).map_err(|_| LineError::NotAPin)));
         }
         let entry = input::masked_pin().await;
