@@ -55,9 +55,9 @@ impl Input {
     }
 }
 
-/// Whether a person sits at a terminal, so that a PIN can be typed unseen.
+/// Whether a person types at a terminal, so that a PIN can be typed unseen; what is said may still go elsewhere.
 pub(crate) fn is_terminal() -> bool {
-    io::stdin().is_terminal() && io::stdout().is_terminal()
+    io::stdin().is_terminal()
 }
 
 /// Why no PIN was typed.
