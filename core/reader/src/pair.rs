@@ -51,7 +51,8 @@ fn about(name: Option<String>) -> AboutDevice {
     let system_name = || ["COMPUTERNAME", "HOSTNAME"].iter().find_map(|variable| std::env::var(variable).ok());
     let name = name.or_else(system_name).unwrap_or_else(|| "tazune".to_owned());
     AboutDevice {
-        name: name.chars().take(LONGEST_NAME).collect(),
+        // The clinic refuses a name with control characters, and a failed pairing would not say so.
+        name: name.chars().filter(|c| !c.is_control()).take(LONGEST_NAME).collect(),
         model: std::env::consts::ARCH.to_owned(),
         os: std::env::consts::OS.to_owned(),
     }
@@ -69,5 +70,6 @@ mod tests {
     #[test]
     fn a_name_fits_the_clinics_table() {
         assert_eq!(about(Some("訪".repeat(200))).name.chars().count(), LONGEST_NAME);
+        assert_eq!(about(Some("訪問\u{1b}1号\n".into())).name, "訪問1号");
     }
 }
