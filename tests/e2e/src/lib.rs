@@ -3,3 +3,4 @@
 pub mod clinic;
 pub mod process;
 pub mod tablet;
+pub mod traces;
