@@ -186,3 +186,95 @@ impl ServerCertVerifier for SpkiPin {
         self.provider.signature_verification_algorithms.supported_schemes()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, PublicKeyData, date_time_ymd};
+    use rustls::{ServerConfig, pki_types::PrivateKeyDer};
+    use tazune_link::keys::sha256;
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpListener,
+    };
+    use tokio_rustls::TlsAcceptor;
+
+    use super::*;
+
+    struct Server {
+        url: String,
+        authority: Bytes,
+        pin: Sha256,
+    }
+
+    /// A server on 127.0.0.1 whose certificate has this name and, perhaps, ended long ago.
+    async fn server(name: &str, is_expired: bool) -> Server {
+        let mut parameters = CertificateParams::default();
+        parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let key = KeyPair::generate().unwrap();
+        let authority = parameters.self_signed(&key).unwrap().der().to_vec();
+        let issuer = Issuer::new(parameters, key);
+        let mut parameters = CertificateParams::new([name.to_owned()]).unwrap();
+        if is_expired {
+            parameters.not_after = date_time_ymd(2000, 1, 1);
+        }
+        let key = KeyPair::generate().unwrap();
+        let certificate = parameters.signed_by(&key, &issuer).unwrap().der().clone();
+        let pin = sha256(&key.subject_public_key_info());
+        let config = ServerConfig::builder_with_provider(Arc::new(provider::default_provider()))
+            .with_protocol_versions(&[&TLS13])
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate], PrivateKeyDer::Pkcs8(key.serialize_der().into()))
+            .unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("https://{}", listener.local_addr().unwrap());
+        let acceptor = TlsAcceptor::from(Arc::new(config));
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let Ok(mut stream) = acceptor.accept(stream).await else { continue };
+                let mut request = [0; 1024];
+                let _ = stream.read(&mut request).await;
+                let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello").await;
+            }
+        });
+        Server { url, authority: Bytes(authority), pin }
+    }
+
+    async fn answers(config: ClientConfig, server: &Server) -> bool {
+        client(config).get(&server.url).send().await.is_ok()
+    }
+
+    #[tokio::test]
+    async fn a_trusted_server_has_a_chain_to_its_authority_and_its_name_and_its_time() {
+        let (right, other) = (server("127.0.0.1", false).await, server("127.0.0.1", false).await);
+        let (misnamed, expired) = (server("gateway.invalid", false).await, server("127.0.0.1", true).await);
+        assert!(answers(trusting(std::slice::from_ref(&right.authority), None), &right).await);
+        assert!(answers(trusting(&[Bytes(vec![7]), right.authority.clone()], None), &right).await);
+        for (server, authorities) in [
+            (&right, vec![]),
+            (&right, vec![other.authority.clone()]),
+            (&misnamed, vec![misnamed.authority.clone()]),
+            (&expired, vec![expired.authority.clone()]),
+        ] {
+            assert!(!answers(trusting(&authorities, None), server).await);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_pinned_server_is_known_by_its_key_alone() {
+        let (right, other) = (server("127.0.0.1", false).await, server("127.0.0.1", false).await);
+        let odd = server("front.invalid", true).await;
+        assert!(answers(pinned(right.pin, None), &right).await);
+        assert!(answers(pinned(odd.pin, None), &odd).await, "names and dates do not count");
+        assert!(!answers(pinned(right.pin, None), &other).await);
+        assert!(!answers(pinned(sha256(right.authority.as_slice()), None), &right).await);
+    }
+
+    #[tokio::test]
+    async fn no_more_of_an_answer_is_read_than_allowed() {
+        let server = server("127.0.0.1", false).await;
+        let ask = async || client(pinned(server.pin, None)).get(&server.url).send().await.unwrap();
+        assert_eq!(read_body(ask().await, 5).await.unwrap(), b"hello");
+        assert_eq!(read_body(ask().await, 4).await, Err(BodyError::TooLarge));
+    }
+}
