@@ -20,7 +20,7 @@ use crate::{
     clock::system_generator,
     error::{EngineError, FrontError},
     front_client::FrontClient,
-    keys::file_fault,
+    keys::{file_fault, lock_file},
     pairing::{Pairing, paired},
     store::{Database, Step, Store},
 };
@@ -406,7 +406,7 @@ struct Turn {
 
 impl Turn {
     async fn take(path: &Path) -> Result<Self, StoreFault> {
-        let file = File::create(path).map_err(|error| file_fault(&error))?;
+        let file = lock_file(path).map_err(|error| file_fault(&error))?;
         loop {
             match file.try_lock() {
                 Ok(()) => return Ok(Self { _file: file }),

@@ -9,7 +9,7 @@ use tazune_model::{FailureCode, StoreFault};
 use zeroize::Zeroizing;
 
 pub use file::{FileKeyStore, InsecureFileKeys};
-pub(crate) use file::{create_private_folder, file_fault};
+pub(crate) use file::{create_private_folder, file_fault, lock_file};
 pub use memory::MemoryKeyStore;
 
 /// The device's two keys: *transport* (P-256, signs) and *staff* (wraps 32-byte keys). Nothing else crosses this port.

@@ -70,7 +70,7 @@ impl KeyStore for FileKeyStore {
     fn make_keys(&self) -> Result<(), KeyStoreError> {
         create_private_folder(&self.folder).map_err(|error| storage(&error))?;
         // Two processes that made keys at once would each use their own and leave only one on the disk.
-        let turn = File::create(self.folder.join("make.lock")).map_err(|error| storage(&error))?;
+        let turn = lock_file(&self.folder.join("make.lock")).map_err(|error| storage(&error))?;
         turn.lock().map_err(|error| storage(&error))?;
         if !self.transport_path().exists() {
             write_private_file(&self.transport_path(), &software::make_transport()).map_err(|error| storage(&error))?;
@@ -109,6 +109,11 @@ pub(crate) fn create_private_folder(folder: &Path) -> io::Result<()> {
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     builder.create(folder)
+}
+
+/// Opens a file that is there to be locked; its content is not touched, because another process may hold it.
+pub(crate) fn lock_file(path: &Path) -> io::Result<File> {
+    OpenOptions::new().write(true).create(true).truncate(false).open(path)
 }
 
 /// Writes a file that only the owner may read, whole or not at all: temporary name, sync, rename, sync of the folder.
