@@ -86,6 +86,13 @@ impl Database {
         outcome.map_err(|SqlFault(fault)| fault)
     }
 
+    /// Wipes from the log what was deleted or replaced; `secure_delete` wipes only the database itself.
+    ///
+    /// While another process reads, the log stays until the next call, or until the last process closes the database.
+    pub(super) fn wipe_log(&self) {
+        let _busy = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+    }
+
     fn try_transaction<T>(
         &mut self,
         operation: impl FnOnce(&Transaction<'_>) -> Result<T, SqlFault>,

@@ -104,7 +104,9 @@ impl Database {
 
     /// Deletes a draft, if it is there.
     pub(crate) fn delete_draft(&mut self, id: &DraftId) -> Result<(), StoreFault> {
-        self.transaction(|transaction| delete_draft(transaction, id).map(|_| ()))
+        self.transaction(|transaction| delete_draft(transaction, id).map(|_| ()))?;
+        self.wipe_log();
+        Ok(())
     }
 
     /// A fresh nonce, and the content sealed under it and tied to its place.
@@ -159,6 +161,9 @@ fn associated_data(id: &DraftId, kind: &str) -> Aad<Vec<u8>> {
 mod tests {
     use std::{fs, sync::Arc};
 
+    use tazune_link::keys::sha256;
+    use tazune_model::RecordId;
+
     use super::{super::database::tests::keys, *};
     use crate::keys::{KeyStore, KeyStoreError, MemoryKeyStore};
 
@@ -188,6 +193,30 @@ mod tests {
         assert!(database.load_draft(&id(1)).unwrap().is_none());
         assert_eq!(database.replace_draft(&id(1), b"third", now()), Err(StoreError::Fault(StoreFault::Failed)));
         assert!(database.drafts().unwrap().is_empty(), "what was deleted does not come back");
+    }
+
+    #[test]
+    fn a_draft_that_was_deleted_or_sealed_leaves_no_byte_on_the_disk() {
+        let delete = |database: &mut Database| database.delete_draft(&id(1));
+        let seal = |database: &mut Database| {
+            database.insert_sealed(RecordId::make(now(), &[1; 10]), now(), b"envelope", sha256(b"envelope"), &id(1))
+        };
+        for end in [&delete as &dyn Fn(&mut Database) -> Result<(), StoreFault>, &seal] {
+            let folder = tempfile::tempdir().unwrap();
+            let mut database = Database::open(&folder.path().join("device.db"), keys()).unwrap();
+            database.add_draft(&id(1), MARKED, now()).unwrap();
+            let select = "SELECT sealed FROM drafts";
+            let sealed: Vec<u8> = database.connection.query_row(select, [], |row| row.get(0)).unwrap();
+            let is_on_disk = || {
+                fs::read_dir(folder.path()).unwrap().any(|entry| {
+                    let bytes = fs::read(entry.unwrap().path()).unwrap();
+                    bytes.windows(sealed.len()).any(|window| window == sealed)
+                })
+            };
+            assert!(is_on_disk());
+            end(&mut database).unwrap();
+            assert!(!is_on_disk());
+        }
     }
 
     #[test]

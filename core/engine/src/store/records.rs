@@ -69,7 +69,10 @@ impl Database {
                 ],
             )?;
             if delete_draft(transaction, draft)? { Ok(()) } else { Err(SqlFault(StoreFault::Failed)) }
-        })
+        })?;
+        // The drafts' key is still here: with the draft, the record could be read.
+        self.wipe_log();
+        Ok(())
     }
 
     /// All records but the purged, oldest first.
@@ -133,8 +136,7 @@ impl Database {
             Ok(effects)
         })?;
         if effects.iter().any(|(_, effect)| *effect == Effect::Purge) {
-            // The log still holds the purged bytes; while another process reads, it is emptied at a later purge.
-            let _busy = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+            self.wipe_log();
         }
         Ok(effects)
     }
