@@ -41,7 +41,7 @@ pub(crate) struct Pairings {
     pub(super) sessions: Mutex<HashMap<SessionId, Arc<Session>>>,
 }
 
-/// One session: the link's machine, and what the front has not yet been told.
+/// One session: the link's machine, and the desk's word on it at the front.
 pub(super) struct Session {
     progress: AsyncMutex<Progress>,
     changed: Notify,
@@ -51,7 +51,10 @@ struct Progress {
     machine: DeskPairing,
     /// The device's id, once it is approved.
     device: Option<DeviceId>,
-    unsaid: Option<PairingAnswer>,
+    /// What the device is to hear.
+    word: PairingAnswer,
+    /// Whether the front has heard the word.
+    is_said: bool,
 }
 
 /// A step of a pairing did not work.
@@ -103,7 +106,7 @@ impl Pairings {
         let expires_at = machine.offer().expires_at;
         let opened = OpenedPairing { session: session.clone(), offer: machine.offer_text().to_owned(), expires_at };
         self.front.open_pairing(&session, expires_at).await?;
-        let progress = AsyncMutex::new(Progress { machine, device: None, unsaid: None });
+        let progress = AsyncMutex::new(Progress { machine, device: None, word: PairingAnswer::Waiting, is_said: true });
         let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
         sessions.retain(|_, session| !self.is_done_with(session));
         sessions.insert(session, Arc::new(Session { progress, changed: Notify::new() }));
@@ -145,14 +148,14 @@ impl Pairings {
         let session = self.find(session)?;
         {
             let mut progress = session.progress.lock().await;
-            let now = self.clock.now();
+            progress.on(DeskEvent::TimePassed, self.clock.as_ref())?;
             let hello = match progress.machine.state() {
                 DeskState::AwaitingApproval { hello, .. } => hello.clone(),
                 _ => return Err(PairError::NotNow),
             };
             let request = DeviceRequest::parse(hello.csr.as_slice())?;
             let device = self.new_device_id();
-            let certificate = self.ca.issue_device(&request, &device, now)?;
+            let certificate = self.ca.issue_device(&request, &device, self.clock.now())?;
             let client_certificates = self.enrolment.enrol(&device, &hello.csr).await?;
             self.register(&device, &hello).await?;
             let mut settings = self.settings.clone();
@@ -169,12 +172,16 @@ impl Pairings {
             };
             progress.device = Some(device.clone());
             progress.on(DeskEvent::Approved(Box::new(reply)), self.clock.as_ref())?;
-            tracing::info!(%device, "device approved");
+            match progress.machine.state() {
+                DeskState::Approved => tracing::info!(%device, "device approved"),
+                // Nobody has the certificate that was made for it.
+                _ => tracing::warn!(%device, "the time was up before the device could be approved"),
+            }
         }
         self.told(&session).await
     }
 
-    /// Takes what answered an offer; said again when the front did not hear the desk's word.
+    /// Takes what answered an offer; it comes again when the front did not hear the desk's word, which is then repeated.
     pub(super) async fn hello_arrived(&self, arrived: ArrivedHello) -> Result<(), FrontError> {
         let Ok(session) = self.find(&arrived.session) else {
             // Made before a restart: its key is gone.
@@ -189,7 +196,7 @@ impl Pairings {
                 tracing::warn!("a hello without a genuine certification request was turned down");
                 let _ = progress.on(DeskEvent::Rejected, self.clock.as_ref());
             }
-            progress.unsaid.get_or_insert(PairingAnswer::Waiting);
+            progress.is_said = false;
         }
         session.changed.notify_waiters();
         self.announce().await
@@ -203,9 +210,9 @@ impl Pairings {
         };
         for (id, session) in sessions {
             let mut progress = session.progress.lock().await;
-            if let Some(answer) = &progress.unsaid {
-                forget_unknown(self.front.put_pairing_answer(&id, answer).await)?;
-                progress.unsaid = None;
+            if !progress.is_said {
+                forget_unknown(self.front.put_pairing_answer(&id, &progress.word).await)?;
+                progress.is_said = true;
             }
         }
         Ok(())
@@ -223,7 +230,7 @@ impl Pairings {
     fn is_done_with(&self, session: &Session) -> bool {
         session.progress.try_lock().is_ok_and(|mut progress| {
             let _ = progress.on(DeskEvent::TimePassed, self.clock.as_ref());
-            progress.view().is_over() && progress.unsaid.is_none()
+            progress.view().is_over() && progress.is_said
         })
     }
 
@@ -279,8 +286,9 @@ fn forget_unknown(said: Result<(), FrontError>) -> Result<(), FrontError> {
 impl Progress {
     fn on(&mut self, event: DeskEvent, clock: &dyn Clock) -> Result<(), PairError> {
         let answer = self.machine.on(event, clock.now()).map_err(|_| PairError::NotNow)?;
-        if answer.is_some() {
-            self.unsaid = answer;
+        if let Some(word) = answer {
+            self.word = word;
+            self.is_said = false;
         }
         Ok(())
     }

@@ -1,5 +1,6 @@
 use jiff::SignedDuration;
 use reqwest::StatusCode;
+use rusqlite::Connection;
 use tazune_hub::admin::{AdminError, messages::PairingView};
 use tazune_link::{
     front_api::{ApiError, PairingAnswer},
@@ -110,6 +111,36 @@ async fn an_offer_ends_after_a_minute_and_a_session_after_five() {
     clinic.clock.advance(SignedDuration::from_secs(301));
     assert_eq!(admin.type_code(&slow.session, &hopeful.digits()).await.unwrap(), PairingView::Expired);
     assert!(matches!(hopeful.wait_for_the_end().await, DeviceState::Failed(PairingError::Expired)));
+
+    let later = admin.open_pairing().await.unwrap();
+    let mut hopeful = Hopeful::scan(&later.offer, &clinic);
+    hopeful.say_hello().await.unwrap();
+    clinic.view(&later.session).await;
+    admin.type_code(&later.session, &hopeful.digits()).await.unwrap();
+    clinic.clock.advance(SignedDuration::from_secs(301));
+    clinic.gateway.set_reachable(false);
+    let late = admin.decide(&later.session, true).await.unwrap_err();
+    assert_eq!(late.failure_code(), None, "the gateway was not asked");
+    assert_eq!(admin.pairing(&later.session, 0).await.unwrap(), PairingView::Expired);
+    assert!(matches!(hopeful.wait_for_the_end().await, DeviceState::Failed(PairingError::Expired)));
+}
+
+/// A front set back to an older state asks again what the desk has said, and hears the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_desk_repeats_its_word_to_a_front_that_forgot_it() {
+    let clinic = Clinic::open().await;
+    let opened = clinic.admin().open_pairing().await.unwrap();
+    let mut hopeful = Hopeful::scan(&opened.offer, &clinic);
+    hopeful.say_hello().await.unwrap();
+    clinic.view(&opened.session).await;
+    let other = clinic.admin().open_pairing().await.unwrap();
+    clinic.admin().decide(&opened.session, false).await.unwrap();
+    let front = Connection::open(clinic.front_folder().join("front.sqlite")).unwrap();
+    front.execute_batch("UPDATE pairing SET answer = NULL").unwrap();
+    // Another hello makes the desk look for work.
+    Hopeful::scan(&other.offer, &clinic).say_hello().await.unwrap();
+    clinic.view(&other.session).await;
+    assert!(matches!(hopeful.wait_for_the_end().await, DeviceState::Failed(PairingError::Rejected)));
 }
 
 #[tokio::test(flavor = "multi_thread")]
