@@ -112,7 +112,7 @@ impl HubCa {
         params.subject_alt_names = hosts
             .iter()
             .map(String::as_str)
-            .chain(["127.0.0.1"])
+            .chain(["127.0.0.1", "::1"])
             .map(|host| match host.parse::<IpAddr>() {
                 Ok(address) => Ok(SanType::IpAddress(address)),
                 Err(_) => host.try_into().map(SanType::DnsName),

@@ -7,6 +7,7 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use tazune_link::pairing::is_front;
 use tazune_model::{Bytes, ConsentItem, FailureCode, InstitutionCode, Sha256};
 
 use crate::files;
@@ -112,7 +113,8 @@ impl std::str::FromStr for FrontAddress {
     fn from_str(text: &str) -> Result<Self, SettingError> {
         let refused = |why: &str| SettingError::value("front address", why);
         let url = reqwest::Url::parse(text).map_err(|error| refused(&error.to_string()))?;
-        if url.scheme() != "https" || url.path() != "/" || url.query().is_some() || !url.username().is_empty() {
+        // Read as an address at all, which also turns other scripts into ASCII; then as strictly as a device reads it.
+        if !is_front(url.as_str().trim_end_matches('/')) {
             return Err(refused("must be https://host:port"));
         }
         let host = url.host_str().ok_or_else(|| refused("has no host"))?;
@@ -197,12 +199,24 @@ mod tests {
             ("https://hub.example", "hub.example", 443),
             ("https://127.0.0.1:0", "127.0.0.1", 0),
             ("https://[::1]:8443/", "::1", 8443),
+            ("https://hub_pc:8443", "hub_pc", 8443),
+            ("https://診療所.example", "xn--8ou585bfso.example", 443),
         ] {
             let address: FrontAddress = text.parse().unwrap();
             assert_eq!((address.host(), address.port()), (host, port), "{text}");
             assert_eq!(address.to_string().parse::<FrontAddress>().unwrap(), address);
         }
-        for text in ["http://hub.example", "https://hub.example/path", "https://u@hub.example", "hub.example:1", ""] {
+        for text in [
+            "http://hub.example",
+            "https://hub.example/path",
+            "https://hub.example?query",
+            "https://hub.example#part",
+            "https://u@hub.example",
+            "https://:p@hub.example",
+            "https://hub+pc",
+            "hub.example:1",
+            "",
+        ] {
             assert!(text.parse::<FrontAddress>().is_err(), "{text}");
         }
     }

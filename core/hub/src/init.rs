@@ -15,6 +15,7 @@ use std::{
 
 use ring::digest;
 use rustls_pki_types::{CertificateDer, pem::PemObject};
+use tazune_link::pairing::MAX_FRONTS;
 use tazune_model::{Bytes, ConsentItem, InstitutionCode, Sha256, Timestamp};
 use x509_parser::prelude::{FromDer, X509Certificate};
 use zeroize::Zeroizing;
@@ -41,7 +42,7 @@ pub struct InitOptions {
     pub data: PathBuf,
     /// The institution (医療機関コード).
     pub institution: InstitutionCode,
-    /// Where devices reach the front; at least one.
+    /// Where devices reach the front; 1 to 8.
     pub front_addresses: Vec<FrontAddress>,
     /// Where the front listens; by default every address of this computer, at the port of the first front address.
     pub front_listen: Option<SocketAddr>,
@@ -71,6 +72,9 @@ pub fn init(options: &InitOptions, random: &Random, now: Timestamp) -> Result<()
         }
     }
     let first = options.front_addresses.first().ok_or_else(|| SettingError::value("front address", "is missing"))?;
+    if options.front_addresses.len() > MAX_FRONTS {
+        return Err(SettingError::value("front address", format!("may be given {MAX_FRONTS} times at most")));
+    }
     if !options.face_folder.is_dir() {
         // Only the last step of the path is made, so that a wrong path is noticed.
         fs::create_dir(&options.face_folder).map_err(SettingError::file(&options.face_folder))?;

@@ -13,7 +13,7 @@ pub use code::PairingCode;
 pub use desk::{DeskEvent, DeskPairing, DeskState};
 pub use device::{DeviceEvent, DevicePairing, DeviceState};
 pub use hello::{Hello, MAX_HELLO_BYTES, SealedHello, Transcript};
-pub use offer::{PairingOffer, SessionId};
+pub use offer::{MAX_FRONTS, PairingOffer, SessionId, is_front};
 pub use reply::{GatewaySettings, Reply, Settings};
 
 use crate::front_api::{ApiError, Garbage};

@@ -158,9 +158,10 @@ fn addresses(front: &FrontAt, settings: &DeskSettings) -> Result<(FrontAddress, 
         FrontAt::Here(address) => {
             let offered: Vec<_> = configured.into_iter().map(|front| front.with_port_if_open(address.port())).collect();
             let is_on_loopback = address.ip().is_unspecified() || address.ip().is_loopback();
-            let dialled = match is_on_loopback {
-                true => Some(format!("https://127.0.0.1:{}", address.port()).parse()?),
-                false => offered.first().cloned(),
+            let dialled = match (is_on_loopback, address) {
+                (true, SocketAddr::V4(_)) => Some(format!("https://127.0.0.1:{}", address.port()).parse()?),
+                (true, SocketAddr::V6(_)) => Some(format!("https://[::1]:{}", address.port()).parse()?),
+                (false, _) => offered.first().cloned(),
             };
             (dialled, offered)
         }
@@ -185,5 +186,36 @@ fn device_settings(settings: &DeskSettings) -> Settings {
         card_anchors: settings.card_anchors.clone(),
         consent_items: settings.consent_items.clone(),
         purge_after_hours: settings.purge_after_hours,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tazune_model::{InstitutionCode, Sha256};
+
+    #[test]
+    fn a_front_in_this_process_is_dialled_on_the_loopback_that_it_listens_on() {
+        let settings = DeskSettings {
+            institution: InstitutionCode::new("1310123458").unwrap(),
+            front_addresses: vec!["https://hub_pc:0".parse().unwrap()],
+            front_spki_sha256: Sha256([0; 32]),
+            face_folder: "face".into(),
+            gateway_url: "https://gateway.example".into(),
+            gateway_ca_certificates: Vec::new(),
+            card_anchors: Vec::new(),
+            consent_items: Vec::new(),
+            purge_after_hours: 72,
+        };
+        for (listens, dialled) in [
+            ("0.0.0.0:1", "https://127.0.0.1:1"),
+            ("127.0.0.1:1", "https://127.0.0.1:1"),
+            ("[::]:1", "https://[::1]:1"),
+            ("[::1]:1", "https://[::1]:1"),
+            ("192.0.2.7:1", "https://hub_pc:1"),
+        ] {
+            let (front, offered) = addresses(&FrontAt::Here(listens.parse().unwrap()), &settings).unwrap();
+            assert_eq!((front.to_string().as_str(), offered.len()), (dialled, 1), "{listens}");
+        }
     }
 }

@@ -13,7 +13,7 @@ const PREFIX: &str = "TZ1:";
 const MAX_TEXT_BYTES: usize = 2048;
 
 /// Most front addresses in one offer.
-const MAX_FRONTS: usize = 8;
+pub const MAX_FRONTS: usize = 8;
 
 /// Name of one pairing session: 32 lower-case hexadecimal characters.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -111,7 +111,10 @@ impl PairingOffer {
 }
 
 /// Whether a text is `https://`, a host name, IPv4 or bracketed IPv6 address, and perhaps a port: no user, path or query.
-fn is_front(text: &str) -> bool {
+///
+/// A host name is ASCII letters, digits, `.`, `-` and `_`, which names of Windows computers may have.
+#[must_use]
+pub fn is_front(text: &str) -> bool {
     let Some(authority) = text.strip_prefix("https://") else { return false };
     let (host, port) = match authority.rsplit_once(':') {
         Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
@@ -122,7 +125,7 @@ fn is_front(text: &str) -> bool {
         Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
         None => {
             (1..=253).contains(&host.len())
-                && host.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-'))
+                && host.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'))
         }
     };
     is_host && is_port
@@ -150,6 +153,7 @@ mod tests {
             "https://a",
             "https://clinic.example:8443",
             "https://192.0.2.7:8443",
+            "https://hub_pc:8443",
             "https://[2001:db8::1]:8443",
             "https://[::1]",
         ] {
