@@ -27,7 +27,7 @@ pub(super) struct Serve {
     /// The desk's own folder [default: `desk` in the data folder].
     #[arg(long, value_name = "DIR")]
     desk_data: Option<PathBuf>,
-    /// Where the desk, and devices paired from now on, find a front that runs elsewhere, in place of the settings.
+    /// With `--role desk`: where it, and devices paired from now on, find the front, in place of the settings.
     #[arg(long, value_name = "https://HOST:PORT")]
     front_address: Option<FrontAddress>,
     /// Say in one line of JSON when the hub is ready, and at which addresses.
@@ -54,6 +54,9 @@ impl Serve {
         let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
         let is_terminal = std::io::stderr().is_terminal();
         tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(is_terminal).init();
+        if self.front_address.is_some() && self.role != Role::Desk {
+            return Err(Failure::new(Exit::Usage, None, "--front-address is for a desk without a front: --role desk"));
+        }
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let (stop, stopping) = Stop::new();
 
