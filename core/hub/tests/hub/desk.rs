@@ -1,5 +1,6 @@
 use std::{fs, sync::Arc, time::Duration};
 
+use rusqlite::Connection;
 use tazune_hub::{
     Stop,
     desk::{Desk, FrontAt},
@@ -109,6 +110,42 @@ async fn what_cannot_be_opened_is_set_aside_with_a_receipt_and_blocks_nothing() 
         let expected = reason.map_or(Verdict::Accepted, |reason| Verdict::Quarantined { reason });
         assert_eq!(device.verify(receipt, envelope).verdict, expected);
     }
+}
+
+/// As when the desk was killed between its commit and its word to the front.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_envelope_that_comes_again_gets_its_first_receipt_and_no_second_file() {
+    let mut clinic = Clinic::open().await;
+    let device = clinic.pair().await;
+    clinic.restart(Roles::FrontOnly).await;
+    let good = device.seal(&clinic, &device.answered(&clinic, ANSWER_VALID));
+    let other_key = OpeningKey::make(&mut clinic.random.clone()).sealing_key();
+    let record = device.record(&clinic);
+    let bad = device.seal_to(&clinic, &record, &other_key, EnvelopeHeader::new(&other_key, &record));
+    assert_eq!(device.hand_in(&clinic, &[good, bad]).await, [HandIn::Received; 2]);
+    let front = Connection::open(clinic.front_folder().join("front.sqlite")).unwrap();
+    front.execute_batch("CREATE TABLE before AS SELECT * FROM envelope").unwrap();
+
+    let both_receipts = async |clinic: &Clinic| {
+        let mut receipts = device.receipts(clinic).await;
+        while receipts.len() < 2 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            receipts = device.receipts(clinic).await;
+        }
+        receipts
+    };
+    clinic.restart(Roles::Both).await;
+    let first = both_receipts(&clinic).await;
+    clinic.records(|records| records.iter().any(|line| line.export == ExportState::Written)).await;
+    fs::remove_file(clinic.face_folder().join(&clinic.face_files()[0])).unwrap();
+    clinic.stop().await;
+    front.execute_batch("DELETE FROM envelope; INSERT INTO envelope SELECT * FROM before").unwrap();
+
+    clinic.clock.advance(jiff::SignedDuration::from_hours(1));
+    clinic.start(Roles::Both).await;
+    assert_eq!(both_receipts(&clinic).await, first);
+    assert_eq!(clinic.records(|_| true).await.len(), 2);
+    assert!(clinic.face_files().is_empty(), "the consumer has taken it");
 }
 
 #[tokio::test(flavor = "multi_thread")]

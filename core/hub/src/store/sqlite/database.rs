@@ -1,6 +1,6 @@
 use std::{fs, path::Path, sync::mpsc, thread};
 
-use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior, ffi::SQLITE_IOERR_SHMSIZE};
 use tazune_model::StoreFault;
 use tokio::sync::oneshot;
 
@@ -101,6 +101,8 @@ fn copy_aside(path: &Path) {
             && let Err(error) = fs::copy(&source, &copy)
         {
             tracing::error!(%error, "the damaged database could not be copied aside");
+            // Half a copy would pass for the whole one at the next start.
+            let _ = fs::remove_file(&copy);
         }
     }
 }
@@ -109,6 +111,10 @@ impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
         let fault = match error.sqlite_error_code() {
             Some(ErrorCode::DiskFull) => StoreFault::DiskFull,
+            // The index of the log could not be made larger.
+            _ if error.sqlite_error().is_some_and(|error| error.extended_code == SQLITE_IOERR_SHMSIZE) => {
+                StoreFault::DiskFull
+            }
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => StoreFault::Damaged,
             _ => StoreFault::Failed,
         };
@@ -137,6 +143,20 @@ mod tests {
         assert_eq!(failed.await.unwrap_err().fault(), StoreFault::Failed);
         let count = database.run(|t| t.query_row("SELECT count(*) FROM word", [], |row| row.get::<_, i64>(0)));
         assert_eq!(count.await.unwrap(), 0);
+    }
+
+    #[tokio::test]
+    async fn every_commit_waits_for_the_disk_and_what_is_deleted_is_wiped() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = Database::open(&folder.path().join("db"), SCHEMA).unwrap();
+        let pragma = async |name: &'static str| {
+            let asked =
+                database.run(move |t| t.pragma_query_value(None, name, |row| row.get::<_, rusqlite::types::Value>(0)));
+            asked.await.unwrap()
+        };
+        assert_eq!(pragma("journal_mode").await, String::from("wal").into());
+        assert_eq!(pragma("synchronous").await, 2.into(), "FULL");
+        assert_eq!(pragma("secure_delete").await, 1.into());
     }
 
     #[test]
