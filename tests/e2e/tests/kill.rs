@@ -128,11 +128,11 @@ impl Scene {
         }
     }
 
-    /// As many kills of each kind, in random order.
+    /// Half of the kills for either victim, most of them after the closing, in random order.
     fn draw_kills(&mut self) -> Vec<Kill> {
-        let kinds = [Victim::Device, Victim::Hub]
+        let kinds = [Since::Start, Since::Closing, Since::Closing, Since::Closing]
             .into_iter()
-            .flat_map(|victim| [Since::Start, Since::Closing].map(|since| Kill { victim, since }));
+            .flat_map(|since| [Victim::Device, Victim::Hub].map(|victim| Kill { victim, since }));
         let mut kills: Vec<_> = kinds.cycle().take(KILLS).collect();
         kills.shuffle(&mut self.generator);
         kills
