@@ -14,7 +14,7 @@ use crate::{
 /// Largest envelope, in bytes of its JSON: 1 MiB.
 pub const MAX_ENVELOPE_BYTES: usize = 1 << 20;
 
-/// Largest batch of envelopes in one request or answer, in bytes of its body: 8 MiB.
+/// Largest batch, 8 MiB: of a device's request its whole body, of the desk's work the bytes of the envelopes.
 pub const MAX_BATCH_BYTES: usize = 8 << 20;
 
 /// Longest ECDSA signature on P-256 in ASN.1 DER.
