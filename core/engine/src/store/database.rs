@@ -6,7 +6,9 @@ use std::{
 };
 
 use ring::digest;
-use rusqlite::{Connection, ErrorCode, OptionalExtension, Transaction, TransactionBehavior, params};
+use rusqlite::{
+    Connection, ErrorCode, OptionalExtension, Transaction, TransactionBehavior, ffi::SQLITE_IOERR_SHMSIZE, params,
+};
 use serde::{Serialize, de::DeserializeOwned};
 use tazune_model::StoreFault;
 
@@ -132,6 +134,8 @@ impl From<rusqlite::Error> for SqlFault {
                 tracing::debug!(code = failure.extended_code, "database");
                 match failure.code {
                     ErrorCode::DiskFull => StoreFault::DiskFull,
+                    // The index of the log could not be made larger.
+                    _ if failure.extended_code == SQLITE_IOERR_SHMSIZE => StoreFault::DiskFull,
                     ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase => StoreFault::Damaged,
                     _ => StoreFault::Failed,
                 }
@@ -186,6 +190,8 @@ fn set_aside(path: &Path) {
         let has_content = fs::metadata(&from).is_ok_and(|metadata| metadata.len() > 0);
         if has_content && !to.exists() && fs::copy(&from, &to).is_err() {
             tracing::error!("a damaged database cannot be copied aside");
+            // Half a copy would pass for the whole one at the next try.
+            let _ = fs::remove_file(&to);
         }
     }
 }
