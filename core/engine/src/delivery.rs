@@ -112,10 +112,15 @@ impl Device {
         let courier = Courier::of(self).await?;
         courier.hand_in(true).await?;
         let end = Instant::now() + receipts_within;
-        while courier.awaits_receipts().await? {
+        loop {
+            let awaited_count = courier.awaited_receipts().await?;
+            if awaited_count == 0 {
+                break;
+            }
             let left = end.saturating_duration_since(Instant::now());
             let collected = courier.collect(left).await?;
-            if end <= Instant::now() || collected.invalid_count > 0 {
+            // The front offers one that does not verify again and again; it must not end the wait for the others.
+            if end <= Instant::now() || collected.invalid_count >= awaited_count {
                 break;
             }
             if collected.verified_count == 0 {
@@ -128,7 +133,7 @@ impl Device {
     /// Hands in what waits and asks once for receipts; a record sealed meanwhile ends the wait for them.
     async fn round(&self, courier: &Courier, is_again: bool) -> Result<Next, EngineError> {
         courier.hand_in(is_again).await?;
-        if !courier.awaits_receipts().await? {
+        if courier.awaited_receipts().await? == 0 {
             return Ok(Next::Idle);
         }
         let collected = tokio::select! {
@@ -270,9 +275,10 @@ impl Courier {
         Ok(collected)
     }
 
-    async fn awaits_receipts(&self) -> Result<bool, EngineError> {
+    /// How many records the front has and the clinic has not answered.
+    async fn awaited_receipts(&self) -> Result<usize, EngineError> {
         let records = self.store.run(|database| database.records().map_err(EngineError::from)).await?;
-        Ok(records.iter().any(|record| record.delivery == Delivery::Received))
+        Ok(records.iter().filter(|record| record.delivery == Delivery::Received).count())
     }
 
     async fn advance(&self, steps: Vec<Step>) -> Result<(), EngineError> {

@@ -92,11 +92,15 @@ pub(crate) fn a_record_of_another_device_lies_in_the_queue(code: FailureCode) {
 pub(crate) fn the_desk_signs_with_another_key(code: FailureCode) {
     let mut scene = Scene::open();
     scene.seal_unsent();
-    take_key_of_another_clinic(&scene, "receipt.key");
+    let own = take_key_of_another_clinic(&scene, "receipt.key");
     scene.clinic.start_hub();
     let (queue, exit) = scene.queue(&["--send"]);
     assert_eq!((&queue["counts"]["received"], exit), (&json!(1), 10), "the record is kept: {queue}");
     assert_eq!(queue["last_failure"], words_of(code));
+
+    // The front goes on offering that receipt; the next visit's arrives beside it.
+    give_key_back(&mut scene, "receipt.key", &own);
+    scene.still_works();
 }
 
 pub(crate) fn the_desk_has_another_clinics_key(code: FailureCode) {
@@ -109,9 +113,7 @@ pub(crate) fn the_desk_has_another_clinics_key(code: FailureCode) {
     assert_eq!(scene.clinic.records()[0]["quarantine"], "wrong_key");
     is_logged(&scene, code);
 
-    scene.clinic.stop_hub();
-    fs::write(scene.desk_folder().join("clinic.key"), own).unwrap();
-    scene.clinic.start_hub();
+    give_key_back(&mut scene, "clinic.key", &own);
     scene.still_works();
 }
 
@@ -161,6 +163,13 @@ fn take_key_of_another_clinic(scene: &Scene, name: &str) -> Vec<u8> {
     let own = fs::read(scene.desk_folder().join(name)).unwrap();
     fs::copy(other.hub_folder().join("desk").join(name), scene.desk_folder().join(name)).unwrap();
     own
+}
+
+/// Restarts the desk with this key of its own.
+fn give_key_back(scene: &mut Scene, name: &str, own: &[u8]) {
+    scene.clinic.stop_hub();
+    fs::write(scene.desk_folder().join(name), own).unwrap();
+    scene.clinic.start_hub();
 }
 
 /// Serves a page of a portal at the front's address, with the front's certificate.
