@@ -1,4 +1,9 @@
-use std::{io::IsTerminal as _, net::SocketAddr, path::PathBuf, sync::Arc};
+use std::{
+    io::{self, IsTerminal as _},
+    net::SocketAddr,
+    path::PathBuf,
+    sync::Arc,
+};
 
 use clap::{Args, ValueEnum};
 use serde::Serialize;
@@ -52,13 +57,15 @@ struct Ready {
 impl Serve {
     pub(super) async fn run(self) -> Result<(), Failure> {
         let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-        let is_terminal = std::io::stderr().is_terminal();
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(is_terminal).init();
+        let is_terminal = io::stderr().is_terminal();
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(is_terminal).init();
         if self.front_address.is_some() && self.role != Role::Desk {
             return Err(Failure::new(Exit::Usage, None, "--front-address is for a desk without a front: --role desk"));
         }
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let (stop, stopping) = Stop::new();
+        // From here on a signal asks: it may come as soon as the hub says that it is ready.
+        let asked_to_stop = asked_to_stop()?;
 
         let front = match self.role {
             Role::Desk => None,
@@ -96,13 +103,12 @@ impl Serve {
             )
         };
         let asked = async {
-            let asked = asked_to_stop().await;
+            asked_to_stop.await;
             tracing::info!("stopping");
             stop.stop();
-            asked
         };
-        let (_, asked) = tokio::join!(serving, asked);
-        Ok(asked?)
+        tokio::join!(serving, asked);
+        Ok(())
     }
 
     fn folder(&self, own: Option<&PathBuf>, name: &str) -> Result<PathBuf, Failure> {
@@ -112,7 +118,7 @@ impl Serve {
             .ok_or_else(|| Failure::new(Exit::Usage, None, format!("give --data DIR or --{name}-data DIR")))
     }
 
-    fn say_ready(&self, front: Option<SocketAddr>, admin: Option<SocketAddr>) -> std::io::Result<()> {
+    fn say_ready(&self, front: Option<SocketAddr>, admin: Option<SocketAddr>) -> io::Result<()> {
         if self.ready_json {
             let ready = Ready { ready: true, front, admin };
             return output::line(serde_json::to_string(&ready).expect("addresses are plain text"));
@@ -127,17 +133,31 @@ impl Serve {
     }
 }
 
+/// Takes the signals over at once; what is returned waits for one.
 #[cfg(unix)]
-async fn asked_to_stop() -> std::io::Result<()> {
+fn asked_to_stop() -> io::Result<impl Future<Output = ()>> {
     use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate = signal(SignalKind::terminate())?;
-    tokio::select! {
-        interrupted = tokio::signal::ctrl_c() => interrupted,
-        _ = terminate.recv() => Ok(()),
-    }
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
 }
 
-#[cfg(not(unix))]
-async fn asked_to_stop() -> std::io::Result<()> {
-    tokio::signal::ctrl_c().await
+/// Takes the signals over at once; what is returned waits for one.
+#[cfg(windows)]
+fn asked_to_stop() -> io::Result<impl Future<Output = ()>> {
+    use tokio::signal::windows::{ctrl_break, ctrl_c, ctrl_close, ctrl_shutdown};
+    let (mut interrupt, mut pause) = (ctrl_c()?, ctrl_break()?);
+    let (mut close, mut shutdown) = (ctrl_close()?, ctrl_shutdown()?);
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = pause.recv() => {}
+            _ = close.recv() => {}
+            _ = shutdown.recv() => {}
+        }
+    })
 }
