@@ -2,6 +2,7 @@ mod init;
 mod output;
 mod pair;
 mod records;
+mod remedy;
 mod serve;
 
 use std::{path::PathBuf, process::ExitCode};
@@ -49,12 +50,15 @@ impl Failure {
         Self { exit, code, text: text.to_string() }
     }
 
-    /// Says what went wrong, and ends with its exit code.
+    /// Says what went wrong and what to do, and ends with its exit code.
     #[expect(clippy::print_stderr, reason = "a command says on stderr why it failed")]
     pub(crate) fn report(self) -> ExitCode {
         match self.code {
             Some(code) => eprintln!("tazune-hub: {code}: {}", self.text),
             None => eprintln!("tazune-hub: {}", self.text),
+        }
+        for line in self.code.map(remedy::of).unwrap_or_default() {
+            eprintln!("  {line}");
         }
         self.exit.into()
     }
