@@ -16,6 +16,8 @@ const RECEIPTS_WITHIN: Duration = Duration::from_secs(30);
 
 /// Shows the queue, after sending now if asked to.
 pub(crate) async fn run(arguments: QueueArguments, device: &Device, console: &Console) -> Result<Exit, Ended> {
+    // A mistyped folder is a device that was never paired; an empty queue would hide that.
+    device.pairing().await?;
     let sent = if arguments.send {
         tokio::select! {
             sent = device.deliver_now(RECEIPTS_WITHIN) => sent,

@@ -52,17 +52,14 @@ fn keys_in_plain_files_have_to_be_asked_for() {
 }
 
 #[test]
-fn an_empty_queue_is_told_with_its_notice() {
+fn a_folder_that_was_never_paired_has_no_queue() {
     let folder = folder();
     let (code, said, complained) = told(&run(folder.path(), &["--insecure-file-keys", "queue"], ""));
-    assert_eq!((code, complained.as_str()), (0, ""));
-    assert!(said.starts_with("下書き 0件 / 保存済み(未送信) 0件 /"), "{said}");
-    assert!(said.contains("--insecure-file-keys"), "{said}");
+    assert_eq!((code, said.as_str()), (3, ""));
+    assert!(complained.contains("[TZ-P06]"), "{complained}");
     let (code, said, _) = told(&run(folder.path(), &["--insecure-file-keys", "--json", "queue"], ""));
-    assert_eq!(code, 0);
-    let line: Value = serde_json::from_str(&said).unwrap();
-    assert_eq!(line["queue"]["counts"]["sealed"], 0);
-    assert_eq!(line["queue"]["insecure_file_keys"], true);
+    assert_eq!(code, 3);
+    assert_eq!(serde_json::from_str::<Value>(&said).unwrap()["failure"]["code"], "TZ-P06");
 }
 
 #[test]

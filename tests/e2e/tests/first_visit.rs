@@ -207,7 +207,9 @@ fn a_record_sealed_while_the_hub_is_down_arrives_once_when_it_is_back() {
     for _ in 0..2 {
         // The second time there is nothing to send.
         let mut queue = scene.tablet.start(&["queue", "--send"]);
-        assert_eq!(queue.expect("queue")["counts"]["accepted"], 1);
+        let queue = queue.expect("queue");
+        assert_eq!(queue["counts"]["accepted"], 1);
+        assert_eq!(queue["insecure_file_keys"], true, "every status says so");
     }
     assert_eq!(scene.clinic.records().len(), 1);
     assert_eq!(scene.clinic.face_files().len(), 1);
