@@ -3,8 +3,8 @@ use std::{
     sync::Arc,
 };
 
-use rand_chacha::ChaCha20Rng;
-use rusqlite::{Connection, params};
+use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng as _};
+use rusqlite::Connection;
 use tazune_engine::{Device, DeviceConfig, DraftId, KeyStore, MemoryKeyStore, SystemClock};
 use tazune_link::{
     envelope::{self, Envelope, EnvelopeHeader},
@@ -30,7 +30,7 @@ pub(crate) struct TestDevice {
 impl TestDevice {
     /// A paired device in an empty folder.
     ///
-    /// The rows of a pairing and of a draft are written past the engine: no front has to answer here.
+    /// The row of a pairing is written past the engine: no front has to answer here.
     pub(crate) async fn open(folder: &Path) -> Self {
         let keys = Arc::new(MemoryKeyStore::new());
         keys.make_keys().expect("memory takes keys");
@@ -39,18 +39,18 @@ impl TestDevice {
         let clinic_key = OpeningKey::from_bytes(&[7; 32]).expect("32 bytes are a key").sealing_key();
         let database = folder.join("device.db");
         let connection = Connection::open(&database).expect("the device made it");
-        let write =
-            |sql, values: &[&dyn rusqlite::ToSql]| connection.execute(sql, values).expect("the tables are there");
-        write("INSERT INTO meta (name, value) VALUES ('pairing', ?1)", &[&pairing(&*keys, &clinic_key)]);
-        write(
-            "INSERT INTO drafts (id, kind, saved_at, nonce, sealed) VALUES (?1, 'visit', ?2, x'', x'')",
-            params!["0".repeat(32), visit::now().to_string()],
-        );
-        let (draft, _) = device.drafts().await.expect("the row is well formed").pop().expect("there is one");
+        let insert = "INSERT INTO meta (name, value) VALUES ('pairing', ?1)";
+        connection.execute(insert, [pairing(&*keys, &clinic_key)]).expect("the table is there");
+        let draft = DraftId::make(&mut ChaCha20Rng::seed_from_u64(1));
         Self { device, keys, clinic_key, draft, database }
     }
 
-    /// Saves a visit as the draft.
+    /// Saves a visit as the draft, which is not there.
+    pub(crate) async fn add(&self, visit: &Visit) {
+        self.device.add_visit(&self.draft, visit).await.expect("the disk takes a draft");
+    }
+
+    /// Saves a visit in place of the draft.
     pub(crate) async fn save(&self, visit: &Visit) {
         self.device.save_visit(&self.draft, visit).await.expect("the disk takes a draft");
     }

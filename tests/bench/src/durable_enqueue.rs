@@ -16,13 +16,11 @@ use crate::{
     visit::{self, ANSWER},
 };
 
-const ITERATIONS: usize = 200;
-
 /// Document with which the sealed record comes to about 20 KB: three base64 encodings lie around it.
 const LONG_DOCUMENT_BYTES: usize = 7_600;
 
 /// Measures both sizes; the reference appends to a file in `folder`, where the device's database lies too.
-pub(crate) async fn rows(device: &TestDevice, folder: &Path) -> Vec<Row> {
+pub(crate) async fn rows(device: &TestDevice, folder: &Path, iterations: usize) -> Vec<Row> {
     let (draft, _) = visit::authenticating();
     // Blanks after the last element are part of the document as it came.
     let mut document = ANSWER.to_vec();
@@ -31,18 +29,24 @@ pub(crate) async fn rows(device: &TestDevice, folder: &Path) -> Vec<Row> {
         OpenOptions::new().create(true).append(true).open(folder.join("raw")).expect("the folder is writable");
     let mut rows = vec![];
     for unsealed in [visit::unsealed_without_answer(), visit::unsealed(&document)] {
-        rows.extend(measure(device, &draft, &unsealed, &mut raw).await);
+        rows.extend(measure(device, &draft, &unsealed, &mut raw, iterations).await);
     }
     rows
 }
 
-async fn measure(device: &TestDevice, draft: &Visit, unsealed: &UnsealedVisit, raw: &mut File) -> [Row; 2] {
-    device.save(draft).await;
+async fn measure(
+    device: &TestDevice,
+    draft: &Visit,
+    unsealed: &UnsealedVisit,
+    raw: &mut File,
+    iterations: usize,
+) -> [Row; 2] {
+    device.add(draft).await;
     let envelope = device.envelope(device.seal(unsealed.clone()).await);
     let mut generator = ChaCha20Rng::seed_from_u64(7);
     let (mut ours, mut computing, mut reference) = (Samples::default(), Samples::default(), Samples::default());
-    for iteration in 0..ITERATIONS {
-        device.save(draft).await;
+    for iteration in 0..iterations {
+        device.add(draft).await;
         // Turn and turn about, so that neither is always the one after the draft.
         if iteration % 2 == 0 {
             reference.push(append(raw, &envelope));

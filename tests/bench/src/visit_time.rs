@@ -10,14 +10,13 @@ use crate::{
     visit::{ANSWER, authenticating, now, received},
 };
 
-const ITERATIONS: usize = 500;
-
 /// The engine's steps in its order: state, draft, and once more with the answer, then the screen in words.
-pub(crate) async fn rows(device: &TestDevice) -> Vec<Row> {
+pub(crate) async fn rows(device: &TestDevice, iterations: usize) -> Vec<Row> {
     let (visit, signature) = authenticating();
     let texts = Texts::new(Language::Ja);
+    device.add(&visit).await;
     let (mut whole, mut saving) = (Samples::default(), Samples::default());
-    for _ in 0..ITERATIONS {
+    for _ in 0..iterations {
         let (mut visit, signature) = (visit.clone(), signature.clone());
         let watch = Stopwatch::start();
         visit.on(Event::CardAuthenticated(Ok(signature)), now()).expect("the card is signing");
