@@ -15,7 +15,7 @@ use tokio::{
 };
 
 use crate::{
-    Device, DraftId, EngineError,
+    Device, DraftId, EngineError, Pairing,
     card_port::CardPort,
     card_runner::{CardNews, CardRunner, RunError},
     gateway::GatewayClient,
@@ -115,7 +115,7 @@ impl Device {
         };
         let visit = Visit::plan(setup, self.now());
         let draft = DraftId::make(&mut crate::clock::system_generator());
-        self.start(Draft { id: draft, is_saved: false }, visit, Vec::new(), port).await
+        self.start(&pairing, Draft { id: draft, is_saved: false }, visit, Vec::new(), port)
     }
 
     /// Goes on with a visit that was not finished.
@@ -128,18 +128,19 @@ impl Device {
         port: Box<dyn CardPort>,
     ) -> Result<VisitSession, EngineError> {
         let mut visit = self.load_visit(&draft).await?;
+        let pairing = self.pairing().await?;
         let effects = visit.resume(self.now());
-        self.start(Draft { id: draft, is_saved: true }, visit, effects, port).await
+        self.start(&pairing, Draft { id: draft, is_saved: true }, visit, effects, port)
     }
 
-    async fn start(
+    fn start(
         self: &Arc<Self>,
+        pairing: &Pairing,
         draft: Draft,
         visit: Visit,
         effects: Vec<Effect>,
         port: Box<dyn CardPort>,
     ) -> Result<VisitSession, EngineError> {
-        let pairing = self.pairing().await?;
         let (inbox, messages) = mpsc::channel(INBOX);
         let (screen, screens) = watch::channel(visit.screen());
         let draft_id = draft.id.clone();

@@ -81,11 +81,6 @@ impl Visiting {
         self.card = Some(InField::serve(card, self.slot, away));
     }
 
-    /// Takes the card away.
-    pub fn take_card_away(&mut self) {
-        self.card = None;
-    }
-
     /// Chooses, or types.
     pub fn choose(&mut self, intent: &str) {
         self.program.say(intent);
