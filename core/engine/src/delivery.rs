@@ -5,7 +5,6 @@ use std::{
     time::Duration,
 };
 
-use rand::RngExt;
 use tazune_link::{
     delivery::{BackOff, Delivery, Effect, Event},
     envelope::{Envelope, MAX_BATCH_BYTES, Refusal},
@@ -17,7 +16,6 @@ use tokio::time::{Instant, sleep};
 
 use crate::{
     Device,
-    clock::system_generator,
     error::{EngineError, FrontError},
     front_client::FrontClient,
     keys::{file_fault, lock_file},
@@ -98,12 +96,14 @@ impl Device {
                     if let Ok(fresh) = Courier::of(self).await {
                         courier = fresh;
                     }
-                    back_off.after_failure(system_generator().random())
+                    back_off.after_failure(self.jitter())
                 }
             };
+            // Biased here and below: which of two that are ready goes first is then no matter of chance.
             tokio::select! {
-                () = sleep(pause) => {}
+                biased;
                 () = self.record_sealed() => {}
+                () = sleep(pause) => {}
             }
         }
     }
@@ -137,6 +137,7 @@ impl Device {
             return Ok(Next::Idle);
         }
         let collected = tokio::select! {
+            biased;
             collected = courier.collect(RECEIPT_WAIT) => collected?,
             () = self.record_sealed() => return Ok(Next::In(Duration::ZERO)),
         };
@@ -197,7 +198,7 @@ impl Courier {
         let pairing = device.store().run(paired).await?;
         Ok(Self {
             store: device.store().clone(),
-            front: pairing.front(device.keys()),
+            front: device.front(&pairing),
             pairing,
             turn_path: device.folder().join("delivery.lock"),
             clock: device.clock().clone(),
@@ -431,6 +432,7 @@ mod tests {
 
     use super::*;
     use crate::{
+        clock::system_generator,
         keys::{KeyStore, MemoryKeyStore},
         store::DraftId,
     };

@@ -19,8 +19,10 @@ use zeroize::Zeroizing;
 use crate::{
     clock::system_generator,
     error::EngineError,
+    front_client::FrontClient,
     keys::{KeyStore, Keys, create_private_folder, file_fault},
-    pairing::paired,
+    pairing::{Pairing, paired},
+    ports::Ports,
     store::{Database, DraftId, Store},
 };
 
@@ -40,6 +42,7 @@ pub struct DeviceConfig {
 /// Whatever a method that writes has returned `Ok` for survives a kill. Several processes may open the same folder.
 pub struct Device {
     config: DeviceConfig,
+    ports: Ports,
     store: Store,
     sealed: Notify,
 }
@@ -50,9 +53,18 @@ impl Device {
     /// # Errors
     /// [`EngineError::Store`] when the database is newer, damaged (it was copied aside) or cannot be used.
     pub async fn open(config: DeviceConfig) -> Result<Self, EngineError> {
+        Self::open_with(config, Ports::system()).await
+    }
+
+    /// Opens the device in its folder, with threads, network and randomness of the caller's.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub async fn open_with(config: DeviceConfig, ports: Ports) -> Result<Self, EngineError> {
         create_private_folder(&config.folder).map_err(|error| file_fault(&error))?;
-        let store = Store::open(config.folder.join("device.db"), config.keys.clone()).await?;
-        Ok(Self { config, store, sealed: Notify::new() })
+        let database = config.folder.join("device.db");
+        let store = Store::open(database, config.keys.clone(), ports.worker.clone()).await?;
+        Ok(Self { config, ports, store, sealed: Notify::new() })
     }
 
     /// The drafts, longest untouched first, with the instant of their last change.
@@ -138,6 +150,19 @@ impl Device {
 
     pub(crate) fn folder(&self) -> &Path {
         &self.config.folder
+    }
+
+    /// A client of the front that `pairing` names.
+    pub(crate) fn front(&self, pairing: &Pairing) -> FrontClient {
+        match &self.ports.front {
+            Some(port) => FrontClient::over(port.clone()),
+            None => pairing.front(self.keys()),
+        }
+    }
+
+    /// Random bits for the pause before the next try.
+    pub(crate) fn jitter(&self) -> u32 {
+        (self.ports.jitter)()
     }
 
     pub(crate) fn store(&self) -> &Store {

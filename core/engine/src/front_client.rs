@@ -1,8 +1,12 @@
 use std::{
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
+use async_trait::async_trait;
 use reqwest::{Client, Method, StatusCode, header};
 use serde::{Serialize, de::DeserializeOwned};
 use tazune_link::{
@@ -20,6 +24,7 @@ use crate::{
     error::{EngineError, FrontError},
     https::{self, BodyError, Identity},
     keys::Keys,
+    ports::{FrontAnswer, FrontPort, FrontRequest},
 };
 
 /// How long an answer may take beyond the time that it was asked to wait for news.
@@ -30,23 +35,24 @@ const MAX_ANSWER_BYTES: usize = MAX_BATCH_BYTES;
 
 /// The device's side of the front's API.
 pub(crate) struct FrontClient {
-    http: Client,
-    fronts: Vec<String>,
-    /// Index of the address that answered last.
-    preferred: AtomicUsize,
-    keys: Option<Keys>,
+    port: Arc<dyn FrontPort>,
 }
 
 impl FrontClient {
     /// A client that shows the device's certificate.
     pub(crate) fn paired(fronts: Vec<String>, pin: Sha256, identity: Identity) -> Self {
         let keys = Some(identity.keys.clone());
-        Self { http: https::client(https::pinned(pin, Some(identity))), fronts, preferred: AtomicUsize::new(0), keys }
+        Self::over(Arc::new(Https::new(https::client(https::pinned(pin, Some(identity))), fronts, keys)))
     }
 
     /// A client without certificate, which may only pair.
     pub(crate) fn unpaired(fronts: Vec<String>, pin: Sha256) -> Self {
-        Self { http: https::client(https::pinned(pin, None)), fronts, preferred: AtomicUsize::new(0), keys: None }
+        Self::over(Arc::new(Https::new(https::client(https::pinned(pin, None)), fronts, None)))
+    }
+
+    /// A client that makes its requests through this port.
+    pub(crate) fn over(port: Arc<dyn FrontPort>) -> Self {
+        Self { port }
     }
 
     /// Hands in a batch of at most 8 MiB; one result for each envelope, in order.
@@ -99,7 +105,6 @@ impl FrontClient {
         Ok(parse_answer(&answer).map_err(FrontError::from)?)
     }
 
-    /// One request, at the address that answered last or else at the next one that takes a connection.
     async fn call(
         &self,
         method: Method,
@@ -107,25 +112,50 @@ impl FrontClient {
         body: Vec<u8>,
         wait: Option<Duration>,
     ) -> Result<Vec<u8>, EngineError> {
+        let wait = wait.map(|wait| wait.min(MAX_WAIT));
+        let path = match wait {
+            Some(wait) => format!("{path}?wait_s={}", wait.as_secs()),
+            None => path.to_owned(),
+        };
+        let request = FrontRequest { method, path, body, wait: wait.unwrap_or_default() };
+        let FrontAnswer { status, body } = self.port.call(request).await?;
+        if status.is_success() { Ok(body) } else { Err(refusal(status, &body).into()) }
+    }
+}
+
+/// HTTPS to the first of several addresses that takes a connection.
+struct Https {
+    http: Client,
+    fronts: Vec<String>,
+    /// Index of the address that answered last.
+    preferred: AtomicUsize,
+    keys: Option<Keys>,
+}
+
+impl Https {
+    fn new(http: Client, fronts: Vec<String>, keys: Option<Keys>) -> Self {
+        Self { http, fronts, preferred: AtomicUsize::new(0), keys }
+    }
+}
+
+#[async_trait]
+impl FrontPort for Https {
+    /// At the address that answered last, or else at the next one that takes a connection.
+    async fn call(&self, request: FrontRequest) -> Result<FrontAnswer, EngineError> {
         // A locked key store would look like a broken handshake.
         if let Some(keys) = &self.keys {
             keys.transport_public()?;
         }
-        let wait = wait.map(|wait| wait.min(MAX_WAIT));
         let preferred = self.preferred.load(Ordering::Relaxed);
         for offset in 0..self.fronts.len() {
             let index = (preferred + offset) % self.fronts.len();
-            let mut url = format!("{}{path}", self.fronts[index]);
-            if let Some(wait) = wait {
-                url.push_str(&format!("?wait_s={}", wait.as_secs()));
-            }
-            let request = self
+            let sent = self
                 .http
-                .request(method.clone(), url)
-                .timeout(ANSWER_WITHIN + wait.unwrap_or_default())
+                .request(request.method.clone(), format!("{}{}", self.fronts[index], request.path))
+                .timeout(ANSWER_WITHIN + request.wait)
                 .header(header::CONTENT_TYPE, "application/json")
-                .body(body.clone());
-            match request.send().await {
+                .body(request.body.clone());
+            match sent.send().await {
                 Ok(response) => {
                     self.preferred.store(index, Ordering::Relaxed);
                     let status = response.status();
@@ -133,7 +163,7 @@ impl FrontClient {
                         BodyError::Interrupted => FrontError::Unreachable,
                         BodyError::TooLarge => FrontError::Garbage,
                     })?;
-                    return Ok(if status.is_success() { body } else { return Err(refusal(status, &body).into()) });
+                    return Ok(FrontAnswer { status, body });
                 }
                 // Nothing was sent, so another address may be asked; anything else may have been processed.
                 Err(error) if error.is_connect() => {

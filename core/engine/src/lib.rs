@@ -11,6 +11,7 @@ mod gateway;
 mod https;
 mod keys;
 mod pairing;
+mod ports;
 mod store;
 mod visit_session;
 
@@ -21,6 +22,7 @@ pub use device::{Device, DeviceConfig, QueueStatus, QueuedRecord};
 pub use error::{EngineError, FrontError};
 pub use keys::{FileKeyStore, InsecureFileKeys, KeyStore, KeyStoreError, MemoryKeyStore};
 pub use pairing::{AboutDevice, Pairing, PairingAttempt};
+pub use ports::{FrontAnswer, FrontPort, FrontRequest, Job, Ports, Worker};
 pub use store::DraftId;
 pub use visit_session::{IntentError, VisitSession};
 

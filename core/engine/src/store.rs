@@ -9,43 +9,37 @@ use std::{
 
 use tazune_model::{FailureCode, StoreFault};
 
-use crate::keys::{KeyStoreError, Keys};
+use crate::{
+    keys::{KeyStoreError, Keys},
+    ports::Worker,
+};
 
 pub(crate) use database::Database;
 pub use drafts::DraftId;
 pub(crate) use records::Step;
 
-/// The device's database, used from asynchronous code: every operation runs on a thread that may block.
+/// The device's database, used from asynchronous code: every operation runs where work may block.
 #[derive(Clone)]
-pub(crate) struct Store(Arc<Mutex<Database>>);
+pub(crate) struct Store {
+    database: Arc<Mutex<Database>>,
+    worker: Worker,
+}
 
 impl Store {
     /// Opens or makes the database at `path`.
-    pub(crate) async fn open(path: PathBuf, keys: Keys) -> Result<Self, StoreError> {
-        let database = blocking(move || Database::open(&path, keys).map_err(StoreError::from)).await?;
-        Ok(Self(Arc::new(Mutex::new(database))))
+    pub(crate) async fn open(path: PathBuf, keys: Keys, worker: Worker) -> Result<Self, StoreError> {
+        let database = worker.run(move || Database::open(&path, keys).map_err(StoreError::from)).await?;
+        Ok(Self { database: Arc::new(Mutex::new(database)), worker })
     }
 
     /// Runs one operation; it completes also when the future is dropped meanwhile.
-    pub(crate) async fn run<T: Send + 'static, E: From<StoreError> + Send + 'static>(
+    pub(crate) async fn run<T: Send + 'static, E: From<StoreFault> + Send + 'static>(
         &self,
         operation: impl FnOnce(&mut Database) -> Result<T, E> + Send + 'static,
     ) -> Result<T, E> {
-        let database = self.0.clone();
+        let database = self.database.clone();
         // A panic inside a transaction rolled it back, so a poisoned lock guards a sound database.
-        blocking(move || operation(&mut database.lock().unwrap_or_else(PoisonError::into_inner))).await
-    }
-}
-
-/// Runs what may block away from the runtime's own threads.
-async fn blocking<T: Send + 'static, E: From<StoreError> + Send + 'static>(
-    operation: impl FnOnce() -> Result<T, E> + Send + 'static,
-) -> Result<T, E> {
-    match tokio::task::spawn_blocking(operation).await {
-        Ok(result) => result,
-        Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-        // The runtime is shutting down, and nobody waits for the answer.
-        Err(_) => Err(StoreError::Fault(StoreFault::Failed).into()),
+        self.worker.run(move || operation(&mut database.lock().unwrap_or_else(PoisonError::into_inner))).await
     }
 }
 
