@@ -6,10 +6,12 @@
 //! | file | holds |
 //! |---|---|
 //! | `conversation` | events, orders, and what every conversation does on loss, resume and cancel |
-//! | `read_certificate`, `authenticate` | the two conversations with the plastic card |
+//! | `read_certificate`, `authenticate` | the two conversations of a visit with the plastic card |
+//! | `inspect` | the look at whatever is on a reader |
 //! | `apdu` | every command that can be sent, and no other |
 //! | `exchange` | one command and its whole answer (`61xx`, `6Cxx`) |
 //! | `status` | the meaning of status words, one enum per command |
+//! | `certificate_file`, `token` | the two files while they are read |
 //! | `certificate`, `anchors`, `prefix` | profile, issuer, and what the first bytes of a certificate tell |
 //! | `error` | how a conversation ends without an outcome |
 //!
@@ -20,12 +22,15 @@ mod anchors;
 mod apdu;
 mod authenticate;
 mod certificate;
+mod certificate_file;
 mod conversation;
 mod error;
 mod exchange;
+mod inspect;
 mod prefix;
 mod read_certificate;
 mod status;
+mod token;
 
 pub use anchors::{AnchorError, TrustAnchors};
 pub use apdu::{Command, CommandApdu};
@@ -33,5 +38,6 @@ pub use authenticate::{Authenticate, Signature};
 pub use certificate::{CertificateFault, UserCertificate};
 pub use conversation::{CardEvent, Continuity, Conversation, LeaveCard, Order, Progress};
 pub use error::{CardError, Phone};
+pub use inspect::{CardFound, CertificateFound, InspectCard, Issuer};
 pub use read_certificate::{CardReading, LeMode, ReadCertificate};
 pub use status::StatusWord;

@@ -2,16 +2,16 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use tazune_model::Date;
-use zeroize::Zeroizing;
 
 use crate::{
-    CardError, CardEvent, CertificateFault, CommandApdu, Continuity, Conversation, Order, Phone, Progress,
-    TrustAnchors, UserCertificate,
-    apdu::{Le, SHORT_LE_MAX},
+    CardError, CardEvent, CommandApdu, Continuity, Conversation, Order, Progress, TrustAnchors, UserCertificate,
+    apdu::Le,
+    certificate_file::{CertificateFile, Taken},
     conversation::{Driver, Next, Script},
     exchange::Reply,
     prefix,
     status::{CounterOutcome, ReadOutcome, SelectOutcome},
+    token::Token,
 };
 
 /// How the length of an answer is asked for; learned per card, because some cards and readers refuse the long form.
@@ -56,7 +56,7 @@ impl ReadCertificate {
     /// A reading for a visit on `visit_on` (in Japan), of a certificate issued by one of `anchors`, beginning with `le`.
     #[must_use]
     pub fn new(anchors: TrustAnchors, visit_on: Date, le: LeMode) -> Self {
-        Self(Driver::new(Reading { anchors, visit_on, le, bytes: Zeroizing::default(), certificate: None }))
+        Self(Driver::new(Reading { anchors, visit_on, file: CertificateFile::new(le), certificate: None }))
     }
 }
 
@@ -72,18 +72,10 @@ impl Conversation for ReadCertificate {
     }
 }
 
-/// What the first long read asks for, before the length is known: a certificate of the measured 1,590 bytes.
-///
-/// More would bring filler, 94 µs a byte over the air; a longer certificate costs one more read.
-/// Source: card-protocol §3.1, §10.3.
-const FIRST_EXTENDED_LE: u16 = 1600;
-
 struct Reading {
     anchors: TrustAnchors,
     visit_on: Date,
-    le: LeMode,
-    /// The certificate as far as it has been read, without filler.
-    bytes: Zeroizing<Vec<u8>>,
+    file: CertificateFile,
     /// Set once all of it is there and was accepted.
     certificate: Option<UserCertificate>,
 }
@@ -118,25 +110,24 @@ impl Script for Reading {
 
     fn lost(&mut self, step: Step) {
         if matches!(step, Step::Certificate) {
-            self.le = LeMode::Short;
+            self.file.lost();
         }
     }
 
     fn progress(&self) -> Progress {
-        let total_bytes = prefix::announced_bytes(&self.bytes).unwrap_or_default();
-        Progress { read_bytes: self.bytes.len(), total_bytes }
+        self.file.progress()
     }
 }
 
 impl Reading {
     fn selected(&mut self, reply: &Reply) -> Next<Self> {
-        let known = prefix::identity_bytes(&self.bytes);
+        let known = prefix::identity_bytes(self.file.bytes());
         match (SelectOutcome::from(reply.status), known) {
             (SelectOutcome::Selected, Some(count)) => {
                 Next::Send(Step::Identity, CommandApdu::read_certificate(Le::Short(count)))
             }
             (SelectOutcome::Selected, None) => {
-                self.bytes = Zeroizing::default();
+                self.file.begin_anew();
                 Next::Send(Step::Token, CommandApdu::read_token())
             }
             (SelectOutcome::Absent, Some(_)) => Next::Finish(Err(CardError::OtherCard)),
@@ -158,10 +149,14 @@ impl Reading {
     }
 
     fn identity_read(&mut self, reply: &Reply) -> Next<Self> {
-        let count = prefix::identity_bytes(&self.bytes).unwrap_or_default();
+        let count = prefix::identity_bytes(self.file.bytes()).unwrap_or_default();
         match ReadOutcome::from(reply.status) {
-            ReadOutcome::Data if reply.data.get(..count).is_some_and(|read| self.bytes.starts_with(read)) => {
-                if self.certificate.is_some() { count_tries() } else { self.read_on() }
+            ReadOutcome::Data if reply.data.get(..count).is_some_and(|read| self.file.bytes().starts_with(read)) => {
+                if self.certificate.is_some() {
+                    count_tries()
+                } else {
+                    self.read_on()
+                }
             }
             ReadOutcome::Data | ReadOutcome::Absent | ReadOutcome::Protected => Next::Finish(Err(CardError::OtherCard)),
             ReadOutcome::Other => Next::Finish(Err(reply.unexpected())),
@@ -169,31 +164,17 @@ impl Reading {
     }
 
     fn certificate_read(&mut self, reply: &Reply) -> Next<Self> {
-        match ReadOutcome::from(reply.status) {
-            ReadOutcome::Data if !reply.data.is_empty() => {
-                self.bytes.extend_from_slice(&reply.data);
-                match prefix::announced_bytes(&self.bytes) {
-                    Err(fault) => Next::Finish(Err(CardError::CertificateBroken(fault))),
-                    Ok(Some(total)) if self.bytes.len() >= total => {
-                        self.bytes.truncate(total);
-                        self.accept()
-                    }
-                    Ok(_) => self.read_on(),
-                }
-            }
-            ReadOutcome::Absent if self.bytes.is_empty() => Next::Finish(Err(CardError::CertificateMissing)),
-            // Whatever refuses a long read may take a short one; if not, the short one tells what it is.
-            _ if self.le == LeMode::Extended => {
-                self.le = LeMode::Short;
-                self.read_on()
-            }
-            ReadOutcome::Data => Next::Finish(Err(CardError::CertificateBroken(CertificateFault::Truncated))),
-            ReadOutcome::Absent | ReadOutcome::Protected | ReadOutcome::Other => Next::Finish(Err(reply.unexpected())),
+        match self.file.take(reply) {
+            Taken::More => self.read_on(),
+            Taken::Whole => self.accept(),
+            Taken::Missing => Next::Finish(Err(CardError::CertificateMissing)),
+            Taken::Broken(fault) => Next::Finish(Err(CardError::CertificateBroken(fault))),
+            Taken::Unexpected => Next::Finish(Err(reply.unexpected())),
         }
     }
 
     fn accept(&mut self) -> Next<Self> {
-        match self.anchors.accept(&self.bytes, self.visit_on) {
+        match self.anchors.accept(self.file.bytes(), self.visit_on) {
             Ok(certificate) => {
                 self.certificate = Some(certificate);
                 count_tries()
@@ -208,7 +189,7 @@ impl Reading {
             CounterOutcome::TriesLeft(1) => Err(CardError::PinLastTry),
             CounterOutcome::TriesLeft(tries_left) => {
                 let certificate = self.certificate.take().expect("the counter is asked after the certificate only");
-                Ok(CardReading { certificate, tries_left, le: self.le })
+                Ok(CardReading { certificate, tries_left, le: self.file.le() })
             }
             CounterOutcome::Other => Err(reply.unexpected()),
         })
@@ -216,43 +197,13 @@ impl Reading {
 
     /// Reads the certificate from where it is.
     fn read_on(&self) -> Next<Self> {
-        let offset = self.bytes.len();
-        let missing = prefix::announced_bytes(&self.bytes).ok().flatten().map(|total| total.saturating_sub(offset));
-        let le = match self.le {
-            LeMode::Short => Le::Short(missing.unwrap_or(SHORT_LE_MAX)),
-            LeMode::Extended => {
-                Le::Extended(missing.and_then(|count| u16::try_from(count).ok()).unwrap_or(FIRST_EXTENDED_LE))
-            }
-        };
-        let apdu = match u16::try_from(offset) {
-            Ok(0) => CommandApdu::read_certificate(le),
-            Ok(offset) => CommandApdu::read_certificate_from(offset, le),
-            Err(_) => return Next::Finish(Err(CardError::CertificateBroken(CertificateFault::TooLong))),
-        };
-        Next::Send(Step::Certificate, apdu)
+        match self.file.next_read() {
+            Ok(apdu) => Next::Send(Step::Certificate, apdu),
+            Err(fault) => Next::Finish(Err(CardError::CertificateBroken(fault))),
+        }
     }
 }
 
 fn count_tries() -> Next<Reading> {
     Next::Send(Step::Counter, CommandApdu::count_tries())
-}
-
-/// What carries the JPKI application, told by the first 32 bytes of its token information. Source: card-protocol §3.1.
-#[derive(Debug, PartialEq, Eq)]
-enum Token {
-    Card,
-    Phone(Phone),
-    /// The old resident card, or something unknown.
-    Other,
-}
-
-impl Token {
-    fn from_name(name: &[u8]) -> Self {
-        match name.get(..32).unwrap_or_default().trim_ascii_end() {
-            b"JPKIAPICCTOKEN2" => Self::Card,
-            b"JPKIAPGPSETOKEN" => Self::Phone(Phone::Android),
-            b"JPKIAPIOSTOKEN" => Self::Phone(Phone::Iphone),
-            _ => Self::Other,
-        }
-    }
 }

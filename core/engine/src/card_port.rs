@@ -5,6 +5,7 @@
 use std::{io, net::SocketAddr, time::Duration};
 
 use async_trait::async_trait;
+use tazune_visit::ReaderTrouble;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -21,9 +22,9 @@ pub enum PortError {
     /// The card left the field, or did not answer in time; whether it got the command is unknown.
     #[error("the card left the field")]
     Lost,
-    /// The reader itself cannot be used.
-    #[error("the reader cannot be used")]
-    Unavailable,
+    /// There is no reader to work with.
+    #[error(transparent)]
+    Reader(#[from] ReaderTrouble),
 }
 
 /// A reader for one card at a time.
@@ -37,7 +38,7 @@ pub trait CardPort: Send {
     /// After this no application is selected and no PIN is verified.
     ///
     /// # Errors
-    /// [`PortError::Absent`] or [`PortError::Unavailable`].
+    /// [`PortError::Absent`] or [`PortError::Reader`].
     async fn connect(&mut self) -> Result<(), PortError>;
 
     /// Sends one command APDU and returns the card's data and status word, within seconds.
@@ -98,7 +99,7 @@ impl CardPort for VirtualSlot {
                 Some(card) => card,
                 // One that left and came back has a new socket.
                 None => match timeout_at(until, self.listener.accept()).await {
-                    Ok(accepted) => accepted.map_err(|_| PortError::Unavailable)?.0,
+                    Ok(accepted) => accepted.map_err(|_| ReaderTrouble::Unusable)?.0,
                     Err(_) => return Err(PortError::Absent),
                 },
             };

@@ -109,6 +109,6 @@ impl CardRunner {
 const fn trouble(error: PortError) -> RunError {
     RunError::Trouble(match error {
         PortError::Absent | PortError::Lost => CardTrouble::Absent,
-        PortError::Unavailable => CardTrouble::Reader,
+        PortError::Reader(trouble) => CardTrouble::Reader(trouble),
     })
 }

@@ -9,6 +9,7 @@ mod error;
 mod front_client;
 mod gateway;
 mod https;
+mod inspect;
 mod keys;
 mod pairing;
 mod ports;
@@ -20,6 +21,7 @@ pub use clock::SystemClock;
 pub use delivery::DeliverUntil;
 pub use device::{Device, DeviceConfig, QueueStatus, QueuedRecord};
 pub use error::{EngineError, FrontError};
+pub use inspect::{InspectError, inspect_card};
 pub use keys::{FileKeyStore, InsecureFileKeys, KeyStore, KeyStoreError, MemoryKeyStore};
 pub use pairing::{AboutDevice, Pairing, PairingAttempt};
 pub use ports::{FrontAnswer, FrontPort, FrontRequest, Job, Ports, Worker};
@@ -27,9 +29,12 @@ pub use store::DraftId;
 pub use visit_session::{IntentError, VisitSession};
 
 // The words a shell needs to show a visit and its queue, so that it uses this crate alone.
+pub use tazune_card::{CardFound, CertificateFound, Issuer, Phone};
 pub use tazune_link::delivery::Delivery;
 pub use tazune_model::{
-    ConsentActor, ConsentItem, FailureCode, Language, Personal, Pin, PlannedPatient, RecordId, Sex, StaffId, Timestamp,
-    japan_date,
+    CertificatePhase, CertificateSummary, Clock, ConsentActor, ConsentItem, FailureCode, Language, Personal, Pin,
+    PlannedPatient, RecordId, Sex, StaffId, Timestamp, japan_date,
 };
-pub use tazune_visit::{Body, CardStep, CardTrouble, Hold, Intent, IntentKind, Notice, RenderedScreen, Screen, Texts};
+pub use tazune_visit::{
+    Body, CardStep, CardTrouble, Hold, Intent, IntentKind, Notice, ReaderTrouble, RenderedScreen, Screen, Texts,
+};

@@ -66,6 +66,16 @@ failure_codes! {
     CardUnexpected = "TZ-C13",
     /// The reader cannot be used.
     ReaderUnavailable = "TZ-C14",
+    /// No reader is plugged in, or not the wanted one.
+    ReaderMissing = "TZ-C15",
+    /// Several readers are plugged in and none was chosen.
+    ReaderNotChosen = "TZ-C16",
+    /// Another program holds the reader or the card.
+    ReaderBusy = "TZ-C17",
+    /// This program was built without support for card readers.
+    ReaderUnsupported = "TZ-C18",
+    /// The system's service for card readers does not run.
+    ReaderServiceDown = "TZ-C19",
     /// The gateway could not be reached.
     GatewayUnreachable = "TZ-G01",
     /// The gateway did not answer in time.

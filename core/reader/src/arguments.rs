@@ -1,9 +1,9 @@
-use std::{ffi::OsString, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{ffi::OsString, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use tazune_engine::{Language, Personal, PlannedPatient, Sex, StaffId};
 
-use crate::ended::Ended;
+use crate::{card_source::CardSource, ended::Ended};
 
 /// Mobile-visit eligibility on a laptop: pair with the clinic, make a visit, look after the queue.
 ///
@@ -36,6 +36,8 @@ pub(crate) enum Command {
     Visit(VisitArguments),
     /// Show the records on this device and where they are.
     Queue(QueueArguments),
+    /// Tell what is on the reader, without a PIN; needs no pairing.
+    Card(CardArguments),
 }
 
 #[derive(Args)]
@@ -68,9 +70,10 @@ pub(crate) struct VisitArguments {
     /// The clinic's own number for the patient.
     #[arg(long, value_name = "NUMBER")]
     reference: Option<String>,
-    /// Where the card is read: virtual:127.0.0.1:PORT opens a slot for a virtual card; port 0 takes a free one.
-    #[arg(long, value_name = "READER")]
-    card: Option<String>,
+    /// Where the card is read: pcsc is the only reader that is plugged in, pcsc:PART the one with PART in its name;
+    /// virtual:127.0.0.1:PORT opens a slot for a virtual card, port 0 takes a free one.
+    #[arg(long, value_name = "READER", default_value = "pcsc")]
+    card: String,
     /// How long a card is waited for, each time one is wanted.
     #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u16).range(1..))]
     card_wait: u16,
@@ -80,6 +83,28 @@ pub(crate) struct VisitArguments {
     /// Go on with this unfinished visit.
     #[arg(long, value_name = "ID", conflicts_with_all = PLAN)]
     pub(crate) draft: Option<String>,
+}
+
+#[derive(Args)]
+pub(crate) struct CardArguments {
+    /// Where the card is read: pcsc, pcsc:PART or virtual:127.0.0.1:PORT.
+    #[arg(long, value_name = "READER", default_value = "pcsc")]
+    card: String,
+    /// How long a card is waited for.
+    #[arg(long, value_name = "SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
+    card_wait: u16,
+}
+
+impl CardArguments {
+    /// Where the card is read.
+    pub(crate) fn source(&self) -> Result<CardSource, Ended> {
+        CardSource::parse(&self.card)
+    }
+
+    /// How long a card is waited for.
+    pub(crate) fn card_wait(&self) -> Duration {
+        Duration::from_secs(self.card_wait.into())
+    }
 }
 
 #[derive(Args)]
@@ -159,11 +184,9 @@ impl VisitArguments {
         Duration::from_secs(self.card_wait.into())
     }
 
-    /// Where a virtual card connects.
-    pub(crate) fn slot(&self) -> Result<SocketAddr, Ended> {
-        let reader = self.card.as_deref().ok_or(Ended::Usage("tool-no-card"))?;
-        let address = reader.strip_prefix("virtual:").and_then(|address| address.parse().ok());
-        address.filter(|address: &SocketAddr| address.ip().is_loopback()).ok_or(Ended::Usage("tool-card-malformed"))
+    /// Where the card is read.
+    pub(crate) fn source(&self) -> Result<CardSource, Ended> {
+        CardSource::parse(&self.card)
     }
 }
 
@@ -209,12 +232,8 @@ mod tests {
     }
 
     #[test]
-    fn a_card_is_read_at_a_loopback_address() {
-        assert_eq!(visit(&["--card", "virtual:127.0.0.1:0"]).slot(), Ok(([127, 0, 0, 1], 0).into()));
-        assert_eq!(visit(&[]).slot(), Err(Ended::Usage("tool-no-card")));
-        for wrong in ["127.0.0.1:0", "virtual:", "virtual:0.0.0.0:1", "virtual:127.0.0.1", "usb"] {
-            assert_eq!(visit(&["--card", wrong]).slot(), Err(Ended::Usage("tool-card-malformed")), "{wrong}");
-        }
+    fn without_a_word_the_only_reader_is_meant() {
+        assert_eq!(visit(&[]).source(), Ok(CardSource::Pcsc(None)));
     }
 
     #[test]

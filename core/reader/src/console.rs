@@ -141,6 +141,8 @@ mod tests {
     fn every_text_of_the_tool_exists_in_every_language() {
         let sources = [
             include_str!("arguments.rs"),
+            include_str!("card.rs"),
+            include_str!("card_source.rs"),
             include_str!("main.rs"),
             include_str!("pair.rs"),
             include_str!("queue.rs"),

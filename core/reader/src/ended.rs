@@ -1,4 +1,4 @@
-use tazune_engine::{CardTrouble, EngineError, FailureCode, KeyStoreError};
+use tazune_engine::{EngineError, FailureCode, KeyStoreError, ReaderTrouble};
 
 use crate::{exit::Exit, output::OutputClosed};
 
@@ -7,8 +7,10 @@ use crate::{exit::Exit, output::OutputClosed};
 pub(crate) enum Ended {
     /// The device could not do it.
     Engine(EngineError),
-    /// The reader cannot be used.
-    Reader,
+    /// There is no reader to work with.
+    Reader(ReaderTrouble),
+    /// What is on the reader could not be looked at.
+    Card(FailureCode),
     /// The arguments are not what the command needs; the key of the text that says so.
     Usage(&'static str),
     /// The person cancelled.
@@ -31,7 +33,7 @@ impl Ended {
                 EngineError::Keys(_) => Exit::Keys,
                 EngineError::Seal(_) => Exit::Failed,
             },
-            Self::Reader => Exit::Card,
+            Self::Reader(_) | Self::Card(_) => Exit::Card,
             Self::Usage(_) => Exit::Usage,
             Self::Cancelled => Exit::Cancelled,
             Self::Unfinished => Exit::Unfinished,
@@ -43,7 +45,8 @@ impl Ended {
     pub(crate) const fn failure_code(self) -> Option<FailureCode> {
         match self {
             Self::Engine(error) => Some(error.failure_code()),
-            Self::Reader => Some(CardTrouble::Reader.failure_code()),
+            Self::Reader(trouble) => Some(trouble.failure_code()),
+            Self::Card(code) => Some(code),
             Self::Usage(_) | Self::Cancelled | Self::Unfinished | Self::OutputClosed => None,
         }
     }
@@ -58,6 +61,12 @@ impl From<EngineError> for Ended {
 impl From<KeyStoreError> for Ended {
     fn from(error: KeyStoreError) -> Self {
         Self::Engine(error.into())
+    }
+}
+
+impl From<ReaderTrouble> for Ended {
+    fn from(trouble: ReaderTrouble) -> Self {
+        Self::Reader(trouble)
     }
 }
 
@@ -77,8 +86,9 @@ mod tests {
             (Ended::Engine(EngineError::NotPaired), 3, Some("TZ-P06")),
             (Ended::Engine(EngineError::Keys(KeyStoreError::Locked)), 8, Some("TZ-K01")),
             (Ended::Engine(EngineError::Keys(KeyStoreError::InsecureRefused)), 8, Some("TZ-K02")),
-            (Ended::Reader, 4, Some("TZ-C14")),
-            (Ended::Usage("tool-no-card"), 2, None),
+            (Ended::Reader(ReaderTrouble::Unusable), 4, Some("TZ-C14")),
+            (Ended::Reader(ReaderTrouble::NoService), 4, Some("TZ-C19")),
+            (Ended::Usage("tool-card-malformed"), 2, None),
             (Ended::Cancelled, 9, None),
             (Ended::Unfinished, 11, None),
             (Ended::OutputClosed, 12, None),

@@ -12,7 +12,7 @@ pub(crate) enum Exit {
     Usage = 2,
     /// The device is not paired, or could not be.
     NotPaired = 3,
-    /// The reader cannot be used.
+    /// The reader, or what is on it.
     Card = 4,
     /// The clinic's hub.
     Hub = 6,

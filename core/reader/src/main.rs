@@ -3,13 +3,16 @@
 //! | file | holds |
 //! |---|---|
 //! | `arguments` | the command line |
-//! | `pair`, `visit`, `queue` | one command each |
+//! | `pair`, `visit`, `queue`, `card` | one command each |
+//! | `card_source`, `pcsc_port` | where a card is read; a reader of the system, with the feature `pcsc` |
 //! | `console` | everything that is said, as words or as JSON lines; `screen_text`, `screen_json`: a visit's screen |
 //! | `input`, `intent_line` | lines and the PIN as they are typed; intents as lines |
 //! | `ended`, `exit` | why a command ended, and its exit code |
 //! | `output` | the one writer |
 
 mod arguments;
+mod card;
+mod card_source;
 mod console;
 mod ended;
 mod exit;
@@ -17,12 +20,14 @@ mod input;
 mod intent_line;
 mod output;
 mod pair;
+#[cfg(feature = "pcsc")]
+mod pcsc_port;
 mod queue;
 mod screen_json;
 mod screen_text;
 mod visit;
 
-use std::{io::IsTerminal as _, process::ExitCode, sync::Arc, time::Duration};
+use std::{io::IsTerminal as _, path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 
 use clap::Parser as _;
 use tazune_engine::{Device, DeviceConfig, FileKeyStore, InsecureFileKeys, SystemClock};
@@ -58,19 +63,31 @@ fn main() -> ExitCode {
 }
 
 async fn run(arguments: Arguments, console: &mut Console) -> Result<Exit, Ended> {
-    let folder = arguments.data_folder()?;
-    let insecure = if arguments.insecure_file_keys { InsecureFileKeys::Allowed } else { InsecureFileKeys::Refused };
-    let keys = Arc::new(FileKeyStore::open(&folder.join("keys"), insecure)?);
-    let device = Arc::new(Device::open(DeviceConfig { folder, keys, clock: Arc::new(SystemClock) }).await?);
+    if let Command::Card(card) = &arguments.command {
+        let folder = arguments.data_folder().ok().filter(|folder| folder.is_dir());
+        let device = match folder {
+            Some(folder) => open(&arguments, folder).await.ok(),
+            None => None,
+        };
+        return card::run(card, device.as_ref(), console).await;
+    }
+    let device = Arc::new(open(&arguments, arguments.data_folder()?).await?);
     if let Command::Pair(_) | Command::Visit(_) = arguments.command {
         // The queue's own status says it too.
         console.hint("insecure-keys")?;
     }
     match arguments.command {
+        Command::Card(_) => unreachable!("it ended above, because it needs no device"),
         Command::Pair(pair) => pair::run(pair, &device, console).await,
         Command::Visit(visit) => visit::run(visit, arguments.language.into(), &device, console).await,
         Command::Queue(queue) => queue::run(queue, &device, console).await,
     }
+}
+
+async fn open(arguments: &Arguments, folder: PathBuf) -> Result<Device, Ended> {
+    let insecure = if arguments.insecure_file_keys { InsecureFileKeys::Allowed } else { InsecureFileKeys::Refused };
+    let keys = Arc::new(FileKeyStore::open(&folder.join("keys"), insecure)?);
+    Ok(Device::open(DeviceConfig { folder, keys, clock: Arc::new(SystemClock) }).await?)
 }
 
 fn explain(ended: Ended, console: &Console) -> Exit {
@@ -81,7 +98,7 @@ fn explain(ended: Ended, console: &Console) -> Exit {
         Ended::Usage(key) => console.farewell(key),
         Ended::Cancelled => console.farewell("tool-cancelled"),
         Ended::Unfinished => console.farewell("tool-visit-kept"),
-        Ended::Engine(_) | Ended::Reader | Ended::OutputClosed => {}
+        Ended::Engine(_) | Ended::Reader(_) | Ended::Card(_) | Ended::OutputClosed => {}
     }
     ended.exit()
 }

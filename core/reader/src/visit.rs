@@ -3,7 +3,7 @@ use std::{sync::Arc, time::Duration};
 use serde_json::json;
 use tazune_engine::{
     Body, Delivery, Device, DraftId, EngineError, Intent, IntentError, IntentKind, Language, Pin, RecordId, Screen,
-    Timestamp, VirtualSlot, VisitSession,
+    Timestamp, VisitSession,
 };
 use tokio::signal::ctrl_c;
 
@@ -27,16 +27,14 @@ pub(crate) async fn run(
     device: &Arc<Device>,
     console: &mut Console,
 ) -> Result<Exit, Ended> {
-    let address = arguments.slot()?;
-    let slot = VirtualSlot::listen(address, arguments.card_wait()).await.map_err(|_| Ended::Reader)?;
-    let address = slot.address().map_err(|_| Ended::Reader)?.to_string();
+    let port = arguments.source()?.open(arguments.card_wait(), console).await?;
     let drafts = device.drafts().await?;
     let mut session = if arguments.resume || arguments.draft.is_some() {
         let draft = wanted(arguments.draft.as_deref(), &drafts).ok_or(Ended::Usage("tool-no-draft"))?;
-        device.resume_visit(draft, Box::new(slot)).await?
+        device.resume_visit(draft, port).await?
     } else {
         let (staff, patient) = (arguments.staff()?, arguments.patient()?);
-        let session = device.begin_visit(staff, patient, language, Box::new(slot)).await?;
+        let session = device.begin_visit(staff, patient, language, port).await?;
         if !drafts.is_empty() {
             let count = drafts.len().to_string();
             console.say(&json!({ "drafts": queue::drafts_json(&drafts) }), |texts| {
@@ -45,7 +43,6 @@ pub(crate) async fn run(
         }
         session
     };
-    console.say(&json!({ "slot": address }), |texts| texts.text("tool-slot", &[("address", &address)]))?;
 
     let draft = session.draft().clone();
     let told = match (Conversation { session: &mut session, console, input: Input::start() }).run().await {

@@ -254,7 +254,7 @@ pub enum CardTrouble {
     /// The card left the reader; the conversation goes on when it comes back.
     Lost,
     /// The reader cannot be used; the conversation, and the PIN with it, is over.
-    Reader,
+    Reader(ReaderTrouble),
 }
 
 impl CardTrouble {
@@ -264,7 +264,45 @@ impl CardTrouble {
         match self {
             Self::Absent => FailureCode::CardAbsent,
             Self::Lost => FailureCode::CardLost,
-            Self::Reader => FailureCode::ReaderUnavailable,
+            Self::Reader(trouble) => trouble.failure_code(),
+        }
+    }
+}
+
+/// Why there is no reader to work with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+pub enum ReaderTrouble {
+    /// It is there and cannot be used.
+    #[error("the reader cannot be used")]
+    Unusable,
+    /// None is plugged in, or the wanted one is not, or no longer.
+    #[error("no such reader is plugged in")]
+    Missing,
+    /// Several are plugged in and none was chosen.
+    #[error("several readers are plugged in and none was chosen")]
+    Several,
+    /// Another program holds the reader or the card on it.
+    #[error("another program holds the reader or the card")]
+    Busy,
+    /// This program was built without PC/SC.
+    #[error("this program was built without PC/SC")]
+    Unsupported,
+    /// The system's PC/SC service does not run.
+    #[error("the PC/SC service does not run")]
+    NoService,
+}
+
+impl ReaderTrouble {
+    /// The failure a person meets.
+    #[must_use]
+    pub const fn failure_code(self) -> FailureCode {
+        match self {
+            Self::Unusable => FailureCode::ReaderUnavailable,
+            Self::Missing => FailureCode::ReaderMissing,
+            Self::Several => FailureCode::ReaderNotChosen,
+            Self::Busy => FailureCode::ReaderBusy,
+            Self::Unsupported => FailureCode::ReaderUnsupported,
+            Self::NoService => FailureCode::ReaderServiceDown,
         }
     }
 }

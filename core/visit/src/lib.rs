@@ -23,7 +23,7 @@ mod screen;
 mod visit;
 
 pub use direct_check::{AnswerReceived, Challenge, GatewayError, Hold, Refusal};
-pub use event::{CardTrouble, Effect, Event, Intent, IntentKind, Refused};
+pub use event::{CardTrouble, Effect, Event, Intent, IntentKind, ReaderTrouble, Refused};
 pub use l10n::{TEXT_VERSION, Texts};
 pub use notice::{Failure, Notice, PinAskedAgain};
 pub use outcome::UnsealedVisit;

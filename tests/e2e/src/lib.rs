@@ -2,5 +2,6 @@
 
 pub mod clinic;
 pub mod process;
+pub mod reader_rig;
 pub mod tablet;
 pub mod traces;

@@ -2,7 +2,7 @@
 
 use std::{
     io::{BufRead as _, BufReader, Read, Write as _},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, ChildStdin, Command, ExitStatus, Stdio},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -47,7 +47,7 @@ impl Killer {
 #[must_use]
 pub fn programs() -> PathBuf {
     let me = std::env::current_exe().expect("a running program has a path");
-    let is_there = |folder: &&std::path::Path| folder.join(file_name("tazune-hub")).exists();
+    let is_there = |folder: &&Path| folder.join(file_name("tazune-hub")).exists();
     let folder = me.ancestors().skip(1).take(2).find(is_there);
     folder.expect("build the programs first: cargo build --bins").to_owned()
 }
@@ -63,10 +63,20 @@ impl Program {
     /// When it cannot be started.
     #[must_use]
     pub fn start(program: &str, arguments: &[&str]) -> Self {
+        Self::start_in(program, arguments, &[])
+    }
+
+    /// The same, with these environment variables besides.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    #[must_use]
+    pub fn start_in(program: &str, arguments: &[&str], environment: &[(&str, &Path)]) -> Self {
         let mut child = Command::new(programs().join(file_name(program)))
             .args(arguments)
             .env("RUST_LOG", "debug")
             .env("TAZUNE_LOG", "debug")
+            .envs(environment.iter().copied())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

@@ -1,11 +1,14 @@
 //! The visiting side: the `tazune` program with a data folder of its own, and a person who works it.
 
-use std::{path::PathBuf, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use serde_json::Value;
 use tazune_sim::vpcd::{InField, SharedCard};
 
-use crate::process::{Finished, Program};
+use crate::{
+    process::{Finished, Program},
+    reader_rig::{ReaderRig, SLOTS, SOCKET_VARIABLE},
+};
 
 /// The PIN of every card of the population; marked, so that its traces can be searched for.
 pub const PIN: &str = "1234";
@@ -13,13 +16,21 @@ pub const PIN: &str = "1234";
 /// A device with its data folder.
 pub struct Tablet {
     data: PathBuf,
+    /// The readers plugged into it, if it has any.
+    readers: Option<Arc<ReaderRig>>,
 }
 
 impl Tablet {
     /// A device that keeps its data in `data`.
     #[must_use]
     pub const fn new(data: PathBuf) -> Self {
-        Self { data }
+        Self { data, readers: None }
+    }
+
+    /// The same device with readers plugged in: its visits read cards at the first of them, by PC/SC.
+    #[must_use]
+    pub fn with_readers(self, readers: Arc<ReaderRig>) -> Self {
+        Self { readers: Some(readers), ..self }
     }
 
     /// Its data folder.
@@ -32,7 +43,10 @@ impl Tablet {
     #[must_use]
     pub fn start(&self, arguments: &[&str]) -> Program {
         let data = self.data.to_str().expect("test folders have plain names");
-        Program::start("tazune", &[&["--data", data, "--insecure-file-keys", "--json"], arguments].concat())
+        let arguments = [&["--data", data, "--insecure-file-keys", "--json"], arguments].concat();
+        let socket = self.readers.as_ref().map(|readers| readers.socket());
+        let environment: Vec<_> = socket.iter().map(|socket| (SOCKET_VARIABLE, socket.as_path())).collect();
+        Program::start_in("tazune", &arguments, &environment)
     }
 
     /// Runs `tazune` to its end.
@@ -43,23 +57,38 @@ impl Tablet {
         program.finish()
     }
 
-    /// Starts a visit with a reader for virtual cards.
+    /// Starts a visit with a reader for virtual cards, or at the device's own.
     #[must_use]
     pub fn begin_visit(&self, arguments: &[&str]) -> Visiting {
-        let visit: &[&str] = &["visit", "--card", "virtual:127.0.0.1:0"];
+        let own_reader = format!("pcsc:{}", SLOTS[0]);
+        let reader = if self.readers.is_some() { own_reader.as_str() } else { "virtual:127.0.0.1:0" };
+        let visit: &[&str] = &["visit", "--card", reader];
         let is_resumed = arguments.iter().any(|argument| ["--resume", "--draft"].contains(argument));
         let staff: &[&str] = if is_resumed { &[] } else { &["--staff", "dr-sample"] };
         let mut program = self.start(&[visit, staff, arguments].concat());
-        let slot = program.expect("slot");
-        let slot = slot.as_str().and_then(|slot| slot.parse().ok()).expect("a slot is an address");
-        Visiting { program, slot, card: None, screen: Value::Null, has_agreed: false }
+        let reader = match &self.readers {
+            Some(readers) => Reader::Own(readers.clone()),
+            None => {
+                let slot = program.expect("slot");
+                Reader::Slot(slot.as_str().and_then(|slot| slot.parse().ok()).expect("a slot is an address"))
+            }
+        };
+        Visiting { program, reader, card: None, screen: Value::Null, has_agreed: false }
     }
+}
+
+/// Where a visit reads its card.
+enum Reader {
+    /// At the slot that the program opened.
+    Slot(SocketAddr),
+    /// At the first of the device's readers.
+    Own(Arc<ReaderRig>),
 }
 
 /// A visit under way, and the card that is held to its reader.
 pub struct Visiting {
     program: Program,
-    slot: std::net::SocketAddr,
+    reader: Reader,
     card: Option<InField>,
     screen: Value,
     has_agreed: bool,
@@ -78,7 +107,10 @@ impl Visiting {
 
     fn hold_with_pauses(&mut self, card: SharedCard, away: Duration) {
         self.card = None;
-        self.card = Some(InField::serve(card, self.slot, away));
+        self.card = Some(match &self.reader {
+            Reader::Slot(slot) => InField::serve(card, *slot, away),
+            Reader::Own(readers) => readers.hold(0, card, away),
+        });
     }
 
     /// Chooses, or types.

@@ -94,12 +94,26 @@ impl Field {
     }
 }
 
+/// vpcd writes length and body in two packets and waits for the first to be acknowledged, which is put off by 40 ms.
+///
+/// The system forgets it with every packet, so it is asked for before each.
+#[cfg_attr(not(target_os = "linux"), expect(clippy::unnecessary_wraps, reason = "only Linux knows the option"))]
+fn acknowledge_at_once(socket: &TcpStream) -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    socket2::SockRef::from(socket).set_tcp_quickack(true)?;
+    #[cfg(not(target_os = "linux"))]
+    let _ = socket;
+    Ok(())
+}
+
 /// Answers frames until the card is gone or the reader is.
 fn converse(mut socket: TcpStream, card: &SharedCard) -> io::Result<()> {
     socket.set_nodelay(true)?;
     loop {
+        acknowledge_at_once(&socket)?;
         let mut length = [0; 2];
         socket.read_exact(&mut length)?;
+        acknowledge_at_once(&socket)?;
         let mut frame = vec![0; usize::from(u16::from_be_bytes(length))];
         socket.read_exact(&mut frame)?;
         let mut card = card.lock().unwrap_or_else(PoisonError::into_inner);

@@ -4,7 +4,7 @@ use clap::builder::PossibleValuesParser;
 
 use crate::{
     run::{Counts, Step},
-    tools::{self, Tool, WINDOWS},
+    tools::{self, READER, Tool, WINDOWS},
 };
 
 /// What to run, and what to do when a tool is missing.
@@ -98,6 +98,51 @@ static SUITES: &[Suite] = &[
         is_extra: false,
     },
     Suite {
+        name: "reader",
+        covers: "visits at a PC/SC reader, and OpenSC on the same card; tazune built with readers",
+        tools: &[&tools::CLIPPY, &tools::PCSC_LIBRARY, &tools::READERS, &tools::NAMESPACES],
+        // The same dependencies as the suite before: only the laptop tool is built anew.
+        steps: &[
+            Step::new(
+                "cargo",
+                &[
+                    "clippy",
+                    "--workspace",
+                    "--features",
+                    READER,
+                    "--bin",
+                    "tazune",
+                    "--test",
+                    "reader",
+                    "--",
+                    "-D",
+                    "warnings",
+                ],
+            ),
+            Step::new("cargo", &["test", "--workspace", "--exclude", "xtask", "--features", READER, "--no-run"]),
+            Step::new(
+                "cargo",
+                &[
+                    "test",
+                    "--workspace",
+                    "--exclude",
+                    "xtask",
+                    "--features",
+                    READER,
+                    "--bin",
+                    "tazune",
+                    "--test",
+                    "tool",
+                    "--test",
+                    "reader",
+                ],
+            ),
+            Step::new("cargo", &["doc", "--workspace", "--no-deps", "--features", READER])
+                .with(&[("RUSTDOCFLAGS", "-D warnings")]),
+        ],
+        is_extra: false,
+    },
+    Suite {
         name: "doc",
         covers: "the reference of every crate builds, and its links lead somewhere",
         tools: &[],
@@ -117,7 +162,19 @@ static SUITES: &[Suite] = &[
         tools: &[&tools::WINDOWS_TARGET, &tools::MINGW],
         steps: &[Step::new(
             "cargo",
-            &["check", "--target", WINDOWS, "-p", "tazune-hub", "-p", "tazune-engine", "-p", "tazune-reader"],
+            &[
+                "check",
+                "--target",
+                WINDOWS,
+                "-p",
+                "tazune-hub",
+                "-p",
+                "tazune-engine",
+                "-p",
+                "tazune-reader",
+                "--features",
+                READER,
+            ],
         )],
         is_extra: false,
     },

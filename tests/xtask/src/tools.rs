@@ -1,4 +1,8 @@
-use std::{env, path::PathBuf, process::Command};
+use std::{
+    env,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use crate::run::Step;
 
@@ -82,12 +86,57 @@ pub(crate) static WINDOWS_TARGET: Tool = Tool {
 pub(crate) static MINGW: Tool = Tool {
     name: "the mingw-w64 C compiler",
     is_there: || Step::new("x86_64-w64-mingw32-gcc", &["--version"]).succeeds_quietly(),
+    install: &[APT_UPDATE, apt_install(&["install", "--yes", "--no-install-recommends", "gcc-mingw-w64-x86-64"])],
+};
+
+/// What the laptop tool needs on Linux to be built with card readers.
+pub(crate) static PCSC_LIBRARY: Tool = Tool {
+    name: "the PC/SC library with its headers",
+    is_there: || Step::new("pkg-config", &["--exists", "libpcsclite"]).succeeds_quietly(),
     install: &[
-        Step::new("apt-get", &["update"]),
-        Step::new("apt-get", &["install", "--yes", "--no-install-recommends", "gcc-mingw-w64-x86-64"])
-            .with(&[("DEBIAN_FRONTEND", "noninteractive")]),
+        APT_UPDATE,
+        apt_install(&["install", "--yes", "--no-install-recommends", "libpcsclite-dev", "pkg-config"]),
     ],
 };
+
+/// The PC/SC service, a driver for virtual readers, and the peer that judges the virtual card.
+pub(crate) static READERS: Tool = Tool {
+    name: "pcscd with vpcd, and OpenSC",
+    is_there: || {
+        let programs = [("pcscd", "--version"), ("opensc-tool", "--version"), ("pkcs11-tool", "--help"), ("ip", "-V")];
+        Path::new("/etc/reader.conf.d/vpcd").exists()
+            && programs.iter().all(|(program, option)| Command::new(program).arg(option).output().is_ok())
+    },
+    install: &[
+        APT_UPDATE,
+        apt_install(&[
+            "install",
+            "--yes",
+            "--no-install-recommends",
+            "pcscd",
+            "vsmartcard-vpcd",
+            "opensc",
+            "opensc-pkcs11",
+            "iproute2",
+        ]),
+    ],
+};
+
+/// The right to give programs a network and mounts of their own, which root has unless a container takes it away.
+pub(crate) static NAMESPACES: Tool = Tool {
+    name: "the right to make namespaces (root)",
+    is_there: || Step::new("unshare", &["--net", "--mount", "true"]).succeeds_quietly(),
+    install: &[],
+};
+
+/// The feature of the laptop tool that takes [`PCSC_LIBRARY`]; off by default everywhere.
+pub(crate) const READER: &str = "tazune-reader/pcsc";
+
+const APT_UPDATE: Step = Step::new("apt-get", &["update"]);
+
+const fn apt_install(arguments: &'static [&'static str]) -> Step {
+    Step::new("apt-get", arguments).with(&[("DEBIAN_FRONTEND", "noninteractive")])
+}
 
 /// The target of the clinic's PC, as far as it can be checked from Linux.
 pub(crate) const WINDOWS: &str = "x86_64-pc-windows-gnu";

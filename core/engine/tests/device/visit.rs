@@ -4,8 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use tazune_engine::{
-    Body, CardPort, CardStep, Device, DraftId, FailureCode, Hold, Intent, IntentError, Notice, PortError, Screen,
-    VisitSession,
+    Body, CardPort, CardStep, Device, DraftId, FailureCode, Hold, Intent, IntentError, Notice, PortError,
+    ReaderTrouble, Screen, VisitSession,
 };
 use tazune_model::{Language, StaffId};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -35,7 +35,7 @@ struct MemoryPort {
 #[async_trait]
 impl CardPort for MemoryPort {
     async fn connect(&mut self) -> Result<(), PortError> {
-        self.cards.recv().await.unwrap_or(Err(PortError::Unavailable))
+        self.cards.recv().await.unwrap_or(Err(ReaderTrouble::Unusable.into()))
     }
 
     async fn transmit(&mut self, command: &[u8]) -> Result<Vec<u8>, PortError> {
@@ -226,7 +226,7 @@ async fn a_reader_that_fails_is_named_and_can_be_tried_again() {
     let device = Arc::new(rig.paired().await);
     let (mut session, mut hand) = begin(&device).await;
     session.send(Intent::Continue).await.unwrap();
-    hand.cards.send(Err(PortError::Unavailable)).unwrap();
+    hand.cards.send(Err(ReaderTrouble::Unusable.into())).unwrap();
     let screen = until(&mut session, |screen| screen.body == Body::Trouble).await;
     assert_eq!(screen.notice, Some(Notice::Failure(FailureCode::ReaderUnavailable.into())));
     session.send(Intent::TryAgain).await.unwrap();

@@ -1,6 +1,8 @@
 use tazune_card::CardError;
 use tazune_model::{FailureCode, RecordedOutcome};
-use tazune_visit::{Body, CardTrouble, Effect, Event, Failure, Hold, Intent, IntentKind, Notice, PinAskedAgain};
+use tazune_visit::{
+    Body, CardTrouble, Effect, Event, Failure, Hold, Intent, IntentKind, Notice, PinAskedAgain, ReaderTrouble,
+};
 
 use crate::common::{
     Trial, after, challenge, every_intent, every_report, every_state, names, patient, pin, reading, record_id,
@@ -153,7 +155,7 @@ fn what_stops_before_the_pin_is_named_can_be_tried_again_and_can_end_the_visit()
 
 #[test]
 fn no_card_for_the_signature_keeps_the_first_reading() {
-    for trouble in [CardTrouble::Absent, CardTrouble::Reader] {
+    for trouble in [CardTrouble::Absent, CardTrouble::Reader(ReaderTrouble::Missing)] {
         let mut trial = Trial::authenticating(Some(patient()));
         assert_eq!(names(&trial.on(Event::CardTrouble(trouble))), ["ReleaseCard"]);
         assert_eq!(trial.visit.screen().body, Body::Trouble);

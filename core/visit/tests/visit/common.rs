@@ -16,7 +16,8 @@ use tazune_sim::{
     card::{CardSpec, VirtualCard},
 };
 use tazune_visit::{
-    AnswerReceived, CardTrouble, Challenge, Effect, Event, GatewayError, Intent, Refusal, Refused, Visit, VisitSetup,
+    AnswerReceived, CardTrouble, Challenge, Effect, Event, GatewayError, Intent, ReaderTrouble, Refusal, Refused,
+    Visit, VisitSetup,
 };
 
 /// The PIN of every test, marked so that it can be looked for.
@@ -310,7 +311,7 @@ pub(crate) fn every_report() -> Vec<(&'static str, Event)> {
         ("Sealed", Event::Sealed(record_id())),
         ("SealFailed", Event::SealFailed(FailureCode::DiskFull)),
     ];
-    for trouble in [CardTrouble::Absent, CardTrouble::Lost, CardTrouble::Reader] {
+    for trouble in [CardTrouble::Absent, CardTrouble::Lost, CardTrouble::Reader(ReaderTrouble::Missing)] {
         events.push(("CardTrouble", Event::CardTrouble(trouble)));
     }
     for error in every_card_error() {

@@ -4,11 +4,13 @@
 //! is real: TLS, signatures, SQLite, files.
 #![expect(clippy::print_stdout, reason = "a story is told on standard output")]
 
-use std::{env, fs, path::PathBuf, process::ExitCode};
+use std::{env, fs, path::PathBuf, process::ExitCode, sync::Arc};
 
 use serde_json::Value;
 use tazune_e2e::{
     clinic::{Clinic, INSTITUTION},
+    process::Program,
+    reader_rig::{ReaderRig, SLOTS},
     tablet::{PIN, Tablet, Visiting},
 };
 use tazune_model::{Timestamp, japan_timestamp_digits};
@@ -20,15 +22,25 @@ use tazune_sim::{
 const HELP: &str = "\
 Three home visits on this computer: an answer, a lost insurance, and a card and a network that keep failing.
 
-Usage: cargo xtask demo [--keep] [--language en|ja]
+Usage: cargo xtask demo [--keep] [--language en|ja] [--reader [real|virtual]]
 
   --keep           leave hub and simulator running at the end, until Enter or Ctrl-C
   --language LANG  language of the visit's screens [default: en]
+  --reader         make the visits at a PC/SC reader made of software (needs root, pcscd, vpcd); first look, without a
+                   PIN, at what lies on a real reader, if one is plugged in; --reader virtual leaves that out
   -h, --help       show this";
 
 struct Options {
     keep: bool,
     language: String,
+    reader: Option<WhichReader>,
+}
+
+/// Which reader is looked at first; the visits are at a virtual one, because their patients are.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum WhichReader {
+    Real,
+    Virtual,
 }
 
 fn main() -> ExitCode {
@@ -53,7 +65,7 @@ fn main() -> ExitCode {
 }
 
 fn options(arguments: impl Iterator<Item = String>) -> Result<Option<Options>, String> {
-    let mut options = Options { keep: false, language: "en".into() };
+    let mut options = Options { keep: false, language: "en".into(), reader: None };
     let mut arguments = arguments;
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
@@ -62,6 +74,13 @@ fn options(arguments: impl Iterator<Item = String>) -> Result<Option<Options>, S
                 Some(language) if ["en", "ja"].contains(&language.as_str()) => options.language = language,
                 _ => return Err("--language takes en or ja".into()),
             },
+            "--reader" => {
+                options.reader = match arguments.next().as_deref() {
+                    Some("real") => Some(WhichReader::Real),
+                    Some("virtual") => Some(WhichReader::Virtual),
+                    _ => return Err("--reader takes real or virtual".into()),
+                }
+            }
             "-h" | "--help" => return Ok(None),
             other => return Err(format!("unknown argument: {other}")),
         }
@@ -81,9 +100,17 @@ fn tell(options: &Options, folder: PathBuf) {
     let mut clinic = Clinic::open(&folder);
     fact("gateway", &format!("{} (simulator, mutual TLS, seven invented people)", clinic.gateway().url()));
     fact("hub", &format!("tazune-hub serve --data {}", clinic.hub_folder().display()));
-    let tablet = clinic.pair("tablet-1");
+    let mut tablet = clinic.pair("tablet-1");
     fact("device", &format!("tazune --data {}", tablet.data().display()));
     fact("paired", "the QR's text was handed over, the six digits typed at the clinic, the device approved");
+
+    if options.reader == Some(WhichReader::Real) {
+        look_at_real_reader(options);
+    }
+    if options.reader.is_some() {
+        tablet = tablet.with_readers(Arc::new(ReaderRig::open()));
+        fact("reader", &format!("{} (pcscd and vpcd, in namespaces of their own)", SLOTS[0]));
+    }
 
     heading("Visit 1: the insurance is valid");
     let mut visit = begin(&tablet, options);
@@ -142,6 +169,18 @@ fn tell(options: &Options, folder: PathBuf) {
         clinic.stop_hub();
         println!("\n  Hub and simulator have stopped; the folder stays. With --keep they go on.");
     }
+}
+
+/// No real card can play the patients, who are invented, so it is only looked at.
+fn look_at_real_reader(options: &Options) {
+    heading("What lies on this computer's own reader: no PIN is asked, no try is spent");
+    let looked = Program::run("tazune", &["--language", &options.language, "card", "--card-wait", "3"]);
+    looked
+        .output
+        .lines()
+        .chain(looked.log.lines())
+        .filter(|line| !line.is_empty())
+        .for_each(|line| println!("  {line}"));
 }
 
 fn begin(tablet: &Tablet, options: &Options) -> Visiting {

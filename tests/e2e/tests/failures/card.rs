@@ -208,3 +208,11 @@ pub(crate) fn the_slot_of_the_reader_is_taken(code: FailureCode) {
     device_fails(&scene.tablet, &["visit", "--staff", "dr-sample", "--card", &reader], code, 4);
     scene.still_works();
 }
+
+/// The suites with readers build another `tazune`; this one is the default.
+pub(crate) fn a_reader_is_wanted_of_a_build_without_any(code: FailureCode) {
+    let scene = Scene::open();
+    device_fails(&scene.tablet, &["visit", "--staff", "dr-sample", "--card", "pcsc"], code, 4);
+    device_fails(&scene.tablet, &["card"], code, 4);
+    scene.still_works();
+}

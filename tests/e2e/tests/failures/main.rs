@@ -16,6 +16,7 @@ mod storage;
 
 use std::collections::BTreeSet;
 
+use tazune_e2e::reader_rig;
 use tazune_model::FailureCode;
 
 macro_rules! provocations {
@@ -50,6 +51,7 @@ provocations! {
     "TZ-C12" card::a_locked_card_is_held;
     "TZ-C13" card::the_card_answers_what_no_card_answers;
     "TZ-C14" card::the_slot_of_the_reader_is_taken;
+    "TZ-C18" card::a_reader_is_wanted_of_a_build_without_any;
     "TZ-G01" gateway::the_gateway_is_away;
     "TZ-G01" gateway::the_answer_is_lost_on_its_way;
     "TZ-G02" gateway::the_gateway_is_silent;
@@ -96,7 +98,7 @@ provocations! {
 
 #[test]
 fn every_code_is_provoked_and_nothing_else() {
-    let provoked: BTreeSet<_> = PROVOKED.iter().copied().collect();
+    let provoked: BTreeSet<_> = PROVOKED.iter().copied().chain(reader_rig::FAILURES).collect();
     let codes: BTreeSet<_> = FailureCode::ALL.iter().map(|code| code.code()).collect();
     assert_eq!(codes.difference(&provoked).count(), 0, "without a provocation: {:?}", &codes - &provoked);
     assert_eq!(provoked.difference(&codes).count(), 0, "without a code: {:?}", &provoked - &codes);
