@@ -20,6 +20,7 @@ mod error;
 mod files;
 pub mod front;
 pub mod init;
+mod ports;
 mod random;
 mod stop;
 pub mod store;
@@ -27,5 +28,6 @@ mod tls;
 
 pub use clock::SystemClock;
 pub use error::StartError;
+pub use ports::{FrontPort, Job, NoAnswer, Ports, Worker};
 pub use random::Random;
 pub use stop::{Stop, Stopping};

@@ -22,10 +22,11 @@ use std::{
 };
 
 use tazune_model::{Bytes, FailureCode};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, oneshot};
 
 use crate::{
     Stopping, files,
+    ports::Worker,
     store::{DeskStore, StoreError},
 };
 
@@ -51,6 +52,7 @@ impl FaceError {
 /// Empties the outbox into the face folder.
 pub(crate) struct FaceExporter {
     folder: FaceFolder,
+    worker: Worker,
     store: Arc<dyn DeskStore>,
     bell: Notify,
     failure: Mutex<Option<FailureCode>>,
@@ -74,8 +76,8 @@ impl ExportError {
 }
 
 impl FaceExporter {
-    pub(super) fn new(folder: PathBuf, store: Arc<dyn DeskStore>) -> Self {
-        Self { folder: FaceFolder(folder), store, bell: Notify::new(), failure: Mutex::new(None) }
+    pub(super) fn new(folder: PathBuf, store: Arc<dyn DeskStore>, worker: Worker) -> Self {
+        Self { folder: FaceFolder(folder), worker, store, bell: Notify::new(), failure: Mutex::new(None) }
     }
 
     /// Why files wait, if they do.
@@ -119,20 +121,21 @@ impl FaceExporter {
         let Some(export) = self.store.next_export().await? else { return Ok(false) };
         if !export.is_renaming {
             let (folder, name) = (self.folder.clone(), export.name.clone());
-            blocking(move || folder.stage(&name, &export.content)).await?;
+            self.blocking(move || folder.stage(&name, &export.content)).await?;
             self.store.export_renaming(export.record_id).await?;
         }
         let (folder, name) = (self.folder.clone(), export.name);
-        blocking(move || folder.publish(&name)).await?;
+        self.blocking(move || folder.publish(&name)).await?;
         self.store.export_written(export.record_id).await?;
         tracing::info!(record = %export.record_id, "face file written");
         Ok(true)
     }
-}
 
-async fn blocking(work: impl FnOnce() -> io::Result<()> + Send + 'static) -> Result<(), FaceError> {
-    let done = tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?;
-    Ok(done?)
+    async fn blocking(&self, work: impl FnOnce() -> io::Result<()> + Send + 'static) -> Result<(), FaceError> {
+        let (answer, answered) = oneshot::channel();
+        self.worker.give(Box::new(move || drop(answer.send(work()))));
+        Ok(answered.await.map_err(io::Error::other)??)
+    }
 }
 
 #[derive(Clone)]

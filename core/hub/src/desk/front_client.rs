@@ -1,4 +1,7 @@
-use reqwest::{Client, Method, StatusCode};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use reqwest::{Client, Method, header};
 use serde::Serialize;
 use tazune_link::{
     front_api::{
@@ -9,7 +12,10 @@ use tazune_link::{
 };
 use tazune_model::{DeviceId, Timestamp};
 
-use crate::config::FrontAddress;
+use crate::{
+    config::FrontAddress,
+    ports::{FrontPort, NoAnswer},
+};
 
 /// Seconds a question for work waits at the front; below the time-out of the client.
 const WAIT_S: u32 = 25;
@@ -19,26 +25,28 @@ const WAIT_S: u32 = 25;
 pub(crate) enum FrontError {
     /// No answer.
     #[error("the front cannot be reached: {0}")]
-    Unreachable(#[from] reqwest::Error),
+    Unreachable(#[from] NoAnswer),
     /// An answer that says no.
     #[error("the front refused: {0:?}")]
     Refused(ApiError),
     /// An answer that is none.
     #[error("the front's answer is none (HTTP {0})")]
-    Garbage(StatusCode),
+    Garbage(u16),
 }
 
 /// The front's API as the desk uses it.
 #[derive(Clone)]
-pub(super) struct FrontClient {
-    http: Client,
-    base: String,
-}
+pub(super) struct FrontClient(Arc<dyn FrontPort>);
 
 impl FrontClient {
     /// `http` has the desk's certificate and trusts the hub's CA.
     pub(super) fn new(http: Client, front: &FrontAddress) -> Self {
-        Self { http, base: front.to_string() }
+        Self::over(Arc::new(Https { http, base: front.to_string() }))
+    }
+
+    /// A client that makes its requests through this port.
+    pub(super) fn over(port: Arc<dyn FrontPort>) -> Self {
+        Self(port)
     }
 
     /// What waits for the desk; waits for the first.
@@ -82,20 +90,34 @@ impl FrontClient {
         method: Method,
         path: &str,
         body: Option<&impl Serialize>,
-    ) -> Result<(StatusCode, Vec<u8>), FrontError> {
-        let mut request = self.http.request(method, format!("{}{path}", self.base));
-        if let Some(body) = body {
-            request = request.json(body);
-        }
-        let response = request.send().await?;
-        let status = response.status();
-        let answer = response.bytes().await?;
-        if status.is_success() {
-            return Ok((status, answer.to_vec()));
+    ) -> Result<(u16, Vec<u8>), FrontError> {
+        let body = body.map(|body| serde_json::to_vec(body).expect("the messages of the API are plain fields"));
+        let (status, answer) = self.0.call(method, path, body.unwrap_or_default()).await?;
+        if (200..300).contains(&status) {
+            return Ok((status, answer));
         }
         Err(match parse_answer::<ErrorBody>(&answer) {
             Ok(body) => FrontError::Refused(body.error),
             Err(_) => FrontError::Garbage(status),
         })
+    }
+}
+
+struct Https {
+    http: Client,
+    base: String,
+}
+
+#[async_trait]
+impl FrontPort for Https {
+    async fn call(&self, method: Method, path: &str, body: Vec<u8>) -> Result<(u16, Vec<u8>), NoAnswer> {
+        let no_answer = |error: reqwest::Error| NoAnswer(error.to_string());
+        let mut request = self.http.request(method, format!("{}{path}", self.base));
+        if !body.is_empty() {
+            request = request.header(header::CONTENT_TYPE, "application/json").body(body);
+        }
+        let response = request.send().await.map_err(no_answer)?;
+        let status = response.status().as_u16();
+        Ok((status, response.bytes().await.map_err(no_answer)?.to_vec()))
     }
 }

@@ -19,7 +19,7 @@ use tazune_model::{Bytes, Clock, FailureCode};
 pub(crate) use pairing::{PairError, Pairings};
 
 use crate::{
-    Random, StartError, Stopping,
+    Ports, Random, StartError, Stopping,
     admin::{AdminPort, AdminState},
     config::{self, DeskSettings, FrontAddress, SettingError},
     files::FolderLock,
@@ -65,24 +65,45 @@ impl Desk {
         random: Random,
         stopping: Stopping,
     ) -> Result<Self, StartError> {
+        Self::open_with(folder, front, clock, random, stopping, Ports::system()).await
+    }
+
+    /// Opens the desk of a data folder, with threads and network of the caller's.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub async fn open_with(
+        folder: &Path,
+        front: FrontAt,
+        clock: Arc<dyn Clock>,
+        random: Random,
+        stopping: Stopping,
+        ports: Ports,
+    ) -> Result<Self, StartError> {
         let settings: DeskSettings = config::load(folder)?;
         let lock = FolderLock::take(folder)
             .map_err(SettingError::file(folder))?
             .ok_or_else(|| SettingError::InUse { path: folder.to_owned() })?;
         let unusable = |error: tls::TlsError| SettingError::value(folder.display().to_string(), error);
         let keys = DeskKeys::load(folder, settings.institution.clone(), &random)?;
-        let store: Arc<dyn DeskStore> = Arc::new(SqliteDeskStore::open(&folder.join("desk.sqlite"))?);
+        let store: Arc<dyn DeskStore> = Arc::new(SqliteDeskStore::open(&folder.join("desk.sqlite"), &ports)?);
 
         let (dialled, offered) = addresses(&front, &settings)?;
-        let authority = [keys.ca.certificate()];
-        let http = tls::https_client(authority, Some(keys.client), clock.clone()).map_err(unusable)?;
-        let front = FrontClient::new(http, &dialled);
+        let front = match &ports.front {
+            Some(port) => FrontClient::over(port.clone()),
+            None => {
+                let authority = [keys.ca.certificate()];
+                let http = tls::https_client(authority, Some(keys.client), clock.clone()).map_err(unusable)?;
+                FrontClient::new(http, &dialled)
+            }
+        };
         let gateway_ca = settings.gateway_ca_certificates.iter().map(Bytes::as_slice);
         let http = tls::https_client(gateway_ca, None, clock.clone()).map_err(unusable)?;
         let enrolment =
             Enrolment::new(http, &settings.gateway_url, settings.institution.clone(), keys.enrolment_secret);
 
-        let exporter = Arc::new(FaceExporter::new(settings.face_folder.clone(), store.clone()));
+        let worker = ports.worker("face").map_err(SettingError::file(&settings.face_folder))?;
+        let exporter = Arc::new(FaceExporter::new(settings.face_folder.clone(), store.clone(), worker));
         let pairings = Arc::new(Pairings {
             fronts: offered.iter().map(ToString::to_string).collect(),
             front_spki_sha256: settings.front_spki_sha256,

@@ -32,7 +32,9 @@ impl Bell {
 impl Listening {
     /// True when it is worth looking again; false when the time is over or the front stops.
     pub(super) async fn rang(&mut self) -> bool {
+        // Biased, so that it is no matter of chance which of two goes first.
         tokio::select! {
+            biased;
             rang = self.rings.changed() => rang.is_ok(),
             () = tokio::time::sleep_until(self.deadline) => false,
             () = self.stopping.requested() => false,

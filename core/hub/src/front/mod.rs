@@ -18,7 +18,7 @@ mod receipts;
 use std::{fs, net::SocketAddr, path::Path, sync::Arc};
 
 use axum::{
-    Router,
+    Extension, Router,
     extract::DefaultBodyLimit,
     routing::{get, post, put},
 };
@@ -32,16 +32,17 @@ use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
 use crate::{
-    StartError, Stopping,
+    Ports, StartError, Stopping,
     ca::Identity,
     config::{self, FrontSettings, SettingError},
     files::FolderLock,
     init::front_files,
     store::{FrontStore, SqliteFrontStore},
-    tls,
+    tls::{self, Peer},
 };
 use api::Failed;
 use bell::Bell;
+use peer::Connected;
 
 /// A front that has its address and its database, and is ready to serve.
 pub struct Front {
@@ -72,6 +73,19 @@ impl Front {
     /// # Errors
     /// [`StartError`] when settings, keys, address or database cannot be used.
     pub async fn open(folder: &Path, clock: Arc<dyn Clock>, stopping: Stopping) -> Result<Self, StartError> {
+        Self::open_with(folder, clock, stopping, &Ports::system()).await
+    }
+
+    /// Opens the front of a data folder and takes its address, with threads of the caller's.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub async fn open_with(
+        folder: &Path,
+        clock: Arc<dyn Clock>,
+        stopping: Stopping,
+        ports: &Ports,
+    ) -> Result<Self, StartError> {
         let settings: FrontSettings = config::load(folder)?;
         let lock = FolderLock::take(folder)
             .map_err(SettingError::file(folder))?
@@ -83,7 +97,7 @@ impl Front {
         let identity = Identity { key: read(front_files::TLS_KEY)?, certificate: read(front_files::TLS_CERTIFICATE)? };
         let tls = tls::front_config(identity, &read(front_files::HUB_CA)?, clock.clone())
             .map_err(|error| SettingError::value(folder.display().to_string(), error))?;
-        let store = SqliteFrontStore::open(&folder.join("front.sqlite"))?;
+        let store = SqliteFrontStore::open(&folder.join("front.sqlite"), ports)?;
         let bound = |error| SettingError::value(format!("listen {}", settings.listen), error);
         let listener = TcpListener::bind(settings.listen).await.map_err(bound)?;
         let address = listener.local_addr().map_err(bound)?;
@@ -103,6 +117,16 @@ impl Front {
     #[must_use]
     pub const fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The API for requests that come without a connection, from whoever holds this certificate (DER), or none.
+    ///
+    /// `None` when it is no certificate with the names that the handlers go by. The handshake, which checks who issued
+    /// it, is then the caller's.
+    #[must_use]
+    pub fn service(&self, certificate: Option<&[u8]>) -> Option<Router> {
+        let peer = certificate.map(|der| Peer::from_certificate(der).ok_or(())).transpose().ok()?;
+        Some(router(self.shared.clone()).layer(Extension(Connected(peer.map(Arc::new)))))
     }
 
     /// Serves until asked to stop.

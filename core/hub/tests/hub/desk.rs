@@ -200,7 +200,8 @@ async fn a_face_file_is_written_once_wherever_the_hub_was_killed() {
         device.hand_in(&clinic, &[device.seal(&clinic, &device.answered(&clinic, ANSWER_VALID))]).await;
         clinic.records(|records| records.len() == 2).await;
         clinic.stop().await;
-        let store = SqliteDeskStore::open(&clinic.desk_folder().join("desk.sqlite")).unwrap();
+        let store =
+            SqliteDeskStore::open(&clinic.desk_folder().join("desk.sqlite"), &tazune_hub::Ports::system()).unwrap();
         let export = store.next_export().await.unwrap().unwrap();
         assert!(!export.is_renaming);
         if is_renaming {

@@ -1,19 +1,22 @@
-use std::{fs, path::Path, sync::mpsc, thread};
+use std::{
+    fs,
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior, ffi::SQLITE_IOERR_SHMSIZE};
 use tazune_model::StoreFault;
 use tokio::sync::oneshot;
 
-use crate::store::StoreError;
+use crate::{ports::Worker, store::StoreError};
 
-type Job = Box<dyn FnOnce(&mut Connection) + Send>;
-
-/// A SQLite database with the one thread that may touch it.
+/// A SQLite database with the one worker that may touch it.
 ///
 /// WAL with `synchronous=FULL`: when [`Database::run`] has returned, what it wrote survives a loss of power.
 /// The schema version is `user_version`; each step of `migrations` raises it by one.
 pub(super) struct Database {
-    jobs: mpsc::Sender<Job>,
+    connection: Arc<Mutex<Connection>>,
+    worker: Worker,
 }
 
 impl Database {
@@ -22,23 +25,13 @@ impl Database {
     /// # Errors
     /// [`StoreFault::Newer`] above the last migration, with nothing touched; [`StoreFault::Damaged`] when it is no
     /// database or not consistent: it is left as it is, with a copy beside it named `….damaged`.
-    pub(super) fn open(path: &Path, migrations: &'static [&'static str]) -> Result<Self, StoreError> {
+    pub(super) fn open(path: &Path, migrations: &'static [&'static str], worker: Worker) -> Result<Self, StoreError> {
         let connection = prepare(path, migrations).inspect_err(|error| {
             if error.fault() == StoreFault::Damaged {
                 copy_aside(path);
             }
         })?;
-        let (jobs, queue) = mpsc::channel::<Job>();
-        thread::Builder::new()
-            .name("sqlite".into())
-            .spawn(move || {
-                let mut connection = connection;
-                for job in queue {
-                    job(&mut connection);
-                }
-            })
-            .map_err(|error| StoreError::new(StoreFault::Failed, error.to_string()))?;
-        Ok(Self { jobs })
+        Ok(Self { connection: Arc::new(Mutex::new(connection)), worker })
     }
 
     /// Runs `work` in one transaction, committed when it returns `Ok`.
@@ -48,13 +41,14 @@ impl Database {
         W: FnOnce(&Transaction<'_>) -> rusqlite::Result<T> + Send + 'static,
     {
         let (answer, answered) = oneshot::channel();
-        let job: Job = Box::new(move |connection| {
+        let connection = self.connection.clone();
+        self.worker.give(Box::new(move || {
+            // A panic inside a transaction rolled it back.
+            let mut connection = connection.lock().unwrap_or_else(PoisonError::into_inner);
             // A caller that went away has no use for the answer; the work is done all the same.
-            let _ = answer.send(transact(connection, work));
-        });
-        let gone = || StoreError::new(StoreFault::Failed, "the database thread has ended".into());
-        self.jobs.send(job).map_err(|_| gone())?;
-        answered.await.map_err(|_| gone())?
+            let _ = answer.send(transact(&mut connection, work));
+        }));
+        answered.await.map_err(|_| StoreError::new(StoreFault::Failed, "the database thread has ended".into()))?
     }
 }
 
@@ -128,14 +122,18 @@ mod tests {
 
     const SCHEMA: &[&str] = &["CREATE TABLE word (word TEXT PRIMARY KEY) STRICT"];
 
+    fn worker() -> Worker {
+        Worker::thread("sqlite").unwrap()
+    }
+
     fn fault(path: &Path) -> StoreFault {
-        Database::open(path, SCHEMA).map(drop).unwrap_err().fault()
+        Database::open(path, SCHEMA, worker()).map(drop).unwrap_err().fault()
     }
 
     #[tokio::test]
     async fn a_failed_job_leaves_nothing_behind_and_the_thread_running() {
         let folder = tempfile::tempdir().unwrap();
-        let database = Database::open(&folder.path().join("db"), SCHEMA).unwrap();
+        let database = Database::open(&folder.path().join("db"), SCHEMA, worker()).unwrap();
         let failed = database.run(|t| {
             t.execute("INSERT INTO word VALUES ('lost')", [])?;
             t.execute("INSERT INTO nowhere VALUES (1)", [])
@@ -148,7 +146,7 @@ mod tests {
     #[tokio::test]
     async fn every_commit_waits_for_the_disk_and_what_is_deleted_is_wiped() {
         let folder = tempfile::tempdir().unwrap();
-        let database = Database::open(&folder.path().join("db"), SCHEMA).unwrap();
+        let database = Database::open(&folder.path().join("db"), SCHEMA, worker()).unwrap();
         let pragma = async |name: &'static str| {
             let asked =
                 database.run(move |t| t.pragma_query_value(None, name, |row| row.get::<_, rusqlite::types::Value>(0)));

@@ -4,12 +4,15 @@ use async_trait::async_trait;
 use rusqlite::{OptionalExtension, Row, params};
 use serde::Deserialize;
 use tazune_link::{keys::VerifyingKey, receipt::QuarantineReason};
-use tazune_model::{Bytes, DeviceId, RecordId, Sha256, Timestamp};
+use tazune_model::{Bytes, DeviceId, RecordId, Sha256, StoreFault, Timestamp};
 
 use super::{database::Database, from_json, from_optional_json, instant, parsed, to_json, unreadable};
-use crate::store::{
-    AcceptedContent, DeskStore, ExportState, JudgedEnvelope, NewExport, PairedDevice, PendingExport, RecordSummary,
-    Seen, StoreError,
+use crate::{
+    Ports,
+    store::{
+        AcceptedContent, DeskStore, ExportState, JudgedEnvelope, NewExport, PairedDevice, PendingExport, RecordSummary,
+        Seen, StoreError,
+    },
 };
 
 /// Each step brings the schema up by one version; a published step is never changed.
@@ -59,8 +62,9 @@ impl SqliteDeskStore {
     ///
     /// # Errors
     /// [`StoreError`], also when the file is damaged or was written by a newer program.
-    pub fn open(path: &Path) -> Result<Self, StoreError> {
-        Database::open(path, MIGRATIONS).map(Self)
+    pub fn open(path: &Path, ports: &Ports) -> Result<Self, StoreError> {
+        let worker = ports.worker("sqlite").map_err(|error| StoreError::new(StoreFault::Failed, error.to_string()))?;
+        Database::open(path, MIGRATIONS, worker).map(Self)
     }
 
     async fn set_export(&self, record: RecordId, sql: &'static str) -> Result<(), StoreError> {
@@ -258,6 +262,6 @@ mod tests {
     async fn conforms() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("desk.sqlite");
-        crate::store::conformance::desk(async || SqliteDeskStore::open(&path).unwrap()).await;
+        crate::store::conformance::desk(async || SqliteDeskStore::open(&path, &Ports::system()).unwrap()).await;
     }
 }

@@ -9,10 +9,13 @@ use tazune_link::{
     pairing::{SealedHello, SessionId},
     receipt::SignedReceipt,
 };
-use tazune_model::{Bytes, DeviceId, RecordId, Timestamp};
+use tazune_model::{Bytes, DeviceId, RecordId, StoreFault, Timestamp};
 
 use super::{database::Database, from_json, from_optional_json, instant, parsed, to_json};
-use crate::store::{FrontPairing, FrontStore, NewEnvelope, StoreError};
+use crate::{
+    Ports,
+    store::{FrontPairing, FrontStore, NewEnvelope, StoreError},
+};
 
 /// Each step brings the schema up by one version; a published step is never changed.
 const MIGRATIONS: &[&str] = &["
@@ -48,8 +51,9 @@ impl SqliteFrontStore {
     ///
     /// # Errors
     /// [`StoreError`], also when the file is damaged or was written by a newer program.
-    pub fn open(path: &Path) -> Result<Self, StoreError> {
-        Database::open(path, MIGRATIONS).map(Self)
+    pub fn open(path: &Path, ports: &Ports) -> Result<Self, StoreError> {
+        let worker = ports.worker("sqlite").map_err(|error| StoreError::new(StoreFault::Failed, error.to_string()))?;
+        Database::open(path, MIGRATIONS, worker).map(Self)
     }
 }
 
@@ -233,6 +237,6 @@ mod tests {
     async fn conforms() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("front.sqlite");
-        crate::store::conformance::front(async || SqliteFrontStore::open(&path).unwrap()).await;
+        crate::store::conformance::front(async || SqliteFrontStore::open(&path, &Ports::system()).unwrap()).await;
     }
 }
