@@ -116,13 +116,16 @@ impl Device {
 
     /// Seals a finished visit to the clinic and puts it into the queue in place of its draft.
     ///
-    /// "Saved" (保存済み) may be shown once this returned; from then on this device cannot read the record.
+    /// "Saved" (保存済み) may be shown once this returned; this device cannot read the record from then on, or from the
+    /// next opening when it is killed in that moment.
     ///
     /// # Errors
     /// [`EngineError`]; the draft is then still there. A draft that was sealed before is [`StoreFault::Failed`].
     pub async fn seal(&self, visit: UnsealedVisit, draft: &DraftId) -> Result<RecordId, EngineError> {
         let (keys, draft, now) = (self.keys().clone(), draft.clone(), self.now());
         let record_id = self.store.run(move |database| seal(database, &keys, visit, &draft, now)).await?;
+        // The drafts' key is still here: with the draft's bytes, the record could be read.
+        self.store.wipe_log_soon();
         self.sealed.notify_one();
         Ok(record_id)
     }

@@ -84,6 +84,11 @@ impl Worker {
         Self::new(|job| drop(tokio::task::spawn_blocking(job)))
     }
 
+    /// Starts a piece of work that nobody waits for.
+    pub(crate) fn start(&self, work: impl FnOnce() + Send + 'static) {
+        (self.0)(Box::new(work));
+    }
+
     /// Does one piece of work; it completes also when the future is dropped meanwhile.
     pub(crate) async fn run<T: Send + 'static, E: From<StoreFault> + Send + 'static>(
         &self,

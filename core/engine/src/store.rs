@@ -4,7 +4,7 @@ mod records;
 
 use std::{
     path::PathBuf,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use tazune_model::{FailureCode, StoreFault};
@@ -38,9 +38,19 @@ impl Store {
         operation: impl FnOnce(&mut Database) -> Result<T, E> + Send + 'static,
     ) -> Result<T, E> {
         let database = self.database.clone();
-        // A panic inside a transaction rolled it back, so a poisoned lock guards a sound database.
-        self.worker.run(move || operation(&mut database.lock().unwrap_or_else(PoisonError::into_inner))).await
+        self.worker.run(move || operation(&mut locked(&database))).await
     }
+
+    /// Wipes from the log what was deleted, beside whatever comes next; opening wipes what a kill left.
+    pub(crate) fn wipe_log_soon(&self) {
+        let database = self.database.clone();
+        self.worker.start(move || locked(&database).wipe_log());
+    }
+}
+
+/// A panic inside a transaction rolled it back, so a poisoned lock guards a sound database.
+fn locked(database: &Mutex<Database>) -> MutexGuard<'_, Database> {
+    database.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Why something could not be stored or read.

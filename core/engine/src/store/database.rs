@@ -121,7 +121,12 @@ impl Database {
         // Apple's fsync leaves the bytes in the disk's own cache; without effect elsewhere.
         self.connection.pragma_update(None, "fullfsync", "ON")?;
         self.connection.pragma_update(None, "secure_delete", "ON")?;
-        if version < MIGRATIONS.len() { self.try_transaction(upgrade) } else { Ok(()) }
+        if version < MIGRATIONS.len() {
+            self.try_transaction(upgrade)?;
+        }
+        // What was deleted just before a kill may still be in the log.
+        self.wipe_log();
+        Ok(())
     }
 }
 

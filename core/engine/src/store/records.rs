@@ -56,6 +56,7 @@ impl Database {
         envelope_sha256: Sha256,
         draft: &DraftId,
     ) -> Result<(), StoreFault> {
+        // The draft's ciphertext stays in the log until `Store::wipe_log_soon`: "saved" need not wait for that.
         self.transaction(|transaction| {
             transaction.execute(
                 "INSERT INTO records (record_id, sealed_at, delivery, envelope_sha256, envelope)
@@ -69,10 +70,7 @@ impl Database {
                 ],
             )?;
             if delete_draft(transaction, draft)? { Ok(()) } else { Err(SqlFault(StoreFault::Failed)) }
-        })?;
-        // The drafts' key is still here: with the draft, the record could be read.
-        self.wipe_log();
-        Ok(())
+        })
     }
 
     /// All records but the purged, oldest first.
