@@ -178,8 +178,8 @@ impl FrontPort for Https {
 
 fn refusal(status: StatusCode, body: &[u8]) -> FrontError {
     match parse_answer::<ErrorBody>(body) {
-        Ok(ErrorBody { error: ApiError::Unavailable }) => FrontError::Unreachable,
-        Ok(ErrorBody { error }) => FrontError::Refused(error),
+        Ok(ErrorBody { error: ApiError::Unavailable, .. }) => FrontError::Unreachable,
+        Ok(ErrorBody { error, .. }) => FrontError::Refused(error),
         Err(_) if status.is_server_error() => FrontError::Unreachable,
         Err(_) => FrontError::Garbage,
     }

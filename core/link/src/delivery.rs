@@ -79,6 +79,8 @@ pub enum Event {
         /// How long an accepted record is kept.
         grace: Duration,
     },
+    /// The device is revoked, and the desk has answered for every record on it.
+    RevocationClosing,
     /// The program was started anew.
     Restarted,
 }
@@ -97,8 +99,9 @@ pub enum Effect {
 impl Delivery {
     /// The state after `event`, and what to do.
     ///
-    /// An accepted record leaves the device only by [`Event::PurgeDue`] after the grace; nothing else deletes. A signed
-    /// receipt counts in every state, because it may overtake the front's own answer.
+    /// Only a record that the desk signed for leaves the device: an accepted one by [`Event::PurgeDue`] after the grace,
+    /// and from a revoked device also one that the desk set aside, because the desk keeps its bytes. A signed receipt
+    /// counts in every state, because it may overtake the front's own answer.
     ///
     /// # Errors
     /// [`Refused`] when the event does not belong to the state; the state stays.
@@ -129,6 +132,9 @@ impl Delivery {
                     Ok((self, vec![]))
                 }
             }
+            (Self::Accepted { .. } | Self::Quarantined { reason: Reason::Desk(_) }, Event::RevocationClosing) => {
+                Ok((Self::Purged, vec![Effect::Purge]))
+            }
             // The deletion may not have been reached before the program ended.
             (Self::Purged, Event::Restarted) => Ok((self, vec![Effect::Purge])),
 
@@ -143,7 +149,8 @@ impl Delivery {
             | (
                 Self::Sealed | Self::Received | Self::Accepted { .. } | Self::Quarantined { .. },
                 Event::Restarted,
-            ) => Ok((self, vec![])),
+            )
+            | (Self::Purged, Event::RevocationClosing) => Ok((self, vec![])),
 
             (Self::Sealed | Self::Received, Event::SendFailed | Event::FrontReceived | Event::FrontRefused(_))
             | (Self::Sending | Self::Accepted { .. } | Self::Purged | Self::Quarantined { .. }, Event::SendStarted)
@@ -151,6 +158,13 @@ impl Delivery {
             | (
                 Self::Sealed | Self::Sending | Self::Received | Self::Purged | Self::Quarantined { .. },
                 Event::PurgeDue { .. },
+            )
+            | (
+                Self::Sealed
+                | Self::Sending
+                | Self::Received
+                | Self::Quarantined { reason: Reason::Front(_) },
+                Event::RevocationClosing,
             ) => Err(Refused),
         }
     }
@@ -200,6 +214,7 @@ mod tests {
             Event::FrontReceived,
             Event::ReceiptVerified(Verdict::Accepted),
             Event::PurgeDue { grace: HOUR },
+            Event::RevocationClosing,
             Event::Restarted,
         ];
         events.extend(Refusal::ALL.map(Event::FrontRefused));
@@ -220,7 +235,7 @@ mod tests {
                 ReceiptVerified(Verdict::Accepted) => accepted,
                 ReceiptVerified(Verdict::Quarantined { reason }) => quarantined(Reason::Desk(reason)),
                 Restarted => stays,
-                SendFailed | FrontReceived | FrontRefused(_) | PurgeDue { .. } => Err(Refused),
+                SendFailed | FrontReceived | FrontRefused(_) | PurgeDue { .. } | RevocationClosing => Err(Refused),
             },
             Sending => match event {
                 SendFailed | Restarted => Ok((Sealed, vec![])),
@@ -231,17 +246,17 @@ mod tests {
                 FrontRefused(refusal) => quarantined(Reason::Front(refusal)),
                 ReceiptVerified(Verdict::Accepted) => accepted,
                 ReceiptVerified(Verdict::Quarantined { reason }) => quarantined(Reason::Desk(reason)),
-                SendStarted | PurgeDue { .. } => Err(Refused),
+                SendStarted | PurgeDue { .. } | RevocationClosing => Err(Refused),
             },
             Received => match event {
                 SendStarted => Ok((Sending, vec![Effect::Send])),
                 ReceiptVerified(Verdict::Accepted) => accepted,
                 ReceiptVerified(Verdict::Quarantined { reason }) => quarantined(Reason::Desk(reason)),
                 Restarted => stays,
-                SendFailed | FrontReceived | FrontRefused(_) | PurgeDue { .. } => Err(Refused),
+                SendFailed | FrontReceived | FrontRefused(_) | PurgeDue { .. } | RevocationClosing => Err(Refused),
             },
             Accepted { .. } => match event {
-                PurgeDue { .. } => Ok((Purged, vec![Effect::Purge])),
+                PurgeDue { .. } | RevocationClosing => Ok((Purged, vec![Effect::Purge])),
                 SendFailed | FrontReceived | FrontRefused(_) | Restarted => stays,
                 ReceiptVerified(Verdict::Accepted) => stays,
                 SendStarted | ReceiptVerified(Verdict::Quarantined { .. }) => Err(Refused),
@@ -249,13 +264,15 @@ mod tests {
             Purged => match event {
                 Restarted => Ok((Purged, vec![Effect::Purge])),
                 SendFailed | FrontReceived | FrontRefused(_) | ReceiptVerified(Verdict::Accepted) => stays,
+                RevocationClosing => stays,
                 SendStarted | ReceiptVerified(Verdict::Quarantined { .. }) | PurgeDue { .. } => Err(Refused),
             },
-            Quarantined { .. } => match event {
+            Quarantined { reason } => match event {
+                RevocationClosing if matches!(reason, Reason::Desk(_)) => Ok((Purged, vec![Effect::Purge])),
                 ReceiptVerified(Verdict::Accepted) => accepted,
                 SendFailed | FrontReceived | FrontRefused(_) | Restarted => stays,
                 ReceiptVerified(Verdict::Quarantined { .. }) => stays,
-                SendStarted | PurgeDue { .. } => Err(Refused),
+                SendStarted | PurgeDue { .. } | RevocationClosing => Err(Refused),
             },
         }
     }
@@ -270,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn only_an_accepted_record_is_purged_and_not_before_its_grace() {
+    fn only_a_record_that_the_desk_signed_for_is_purged_and_an_accepted_one_not_before_its_grace() {
         let accepted = Delivery::Accepted { at: at(100) };
         let due = |seconds, grace| accepted.on(Event::PurgeDue { grace }, at(seconds));
         assert_eq!(due(3699, HOUR), Ok((accepted, vec![])));
@@ -280,10 +297,12 @@ mod tests {
         for state in states() {
             for event in events() {
                 let purges = state.on(event, at(1_000_000)).is_ok_and(|(_, effects)| effects.contains(&Effect::Purge));
-                assert!(
-                    !purges || matches!(state, Delivery::Accepted { .. } | Delivery::Purged),
-                    "{state:?} {event:?}"
-                );
+                let is_signed_for = match state {
+                    Delivery::Accepted { .. } | Delivery::Purged => true,
+                    Delivery::Quarantined { reason: Reason::Desk(_) } => event == Event::RevocationClosing,
+                    _ => false,
+                };
+                assert!(!purges || is_signed_for, "{state:?} {event:?}");
             }
         }
     }

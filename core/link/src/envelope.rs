@@ -175,7 +175,7 @@ fn signed_part(header: &Bytes, encapsulated: &Bytes, sealed: &Bytes) -> Vec<u8> 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, thiserror::Error)]
 #[serde(rename_all = "snake_case")]
 pub enum Refusal {
-    /// The front does not know the device, or it is suspended or revoked.
+    /// The front does not know the device.
     #[error("unknown device")]
     UnknownDevice,
     /// The front holds, or held, other bytes under the same record id.

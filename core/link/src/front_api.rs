@@ -10,6 +10,8 @@ use crate::{
     keys::VerifyingKey,
     pairing::{PairingError, SealedHello, SessionId},
     receipt::SignedReceipt,
+    revocation::Revoked,
+    tombstone::SignedTombstone,
 };
 
 /// `POST`, device: [`EnvelopesRequest`] to [`EnvelopesAnswer`].
@@ -18,6 +20,12 @@ pub const ENVELOPES: &str = "/v1/envelopes";
 pub const RECEIPTS: &str = "/v1/receipts";
 /// `POST`, device: [`ReceiptsTaken`] to 204.
 pub const RECEIPTS_TAKEN: &str = "/v1/receipts/taken";
+/// As [`ENVELOPES`], for a revoked device; no other path answers it with anything but its tombstone.
+pub const REVOKED_ENVELOPES: &str = "/v1/revoked/envelopes";
+/// As [`RECEIPTS`], for a revoked device.
+pub const REVOKED_RECEIPTS: &str = "/v1/revoked/receipts";
+/// As [`RECEIPTS_TAKEN`], for a revoked device.
+pub const REVOKED_RECEIPTS_TAKEN: &str = "/v1/revoked/receipts/taken";
 /// `POST`, anybody: [`SealedHello`] to 202; `GET`, anybody, [`WaitQuery`]: [`PairingAnswer`]. See [`pairing_path`].
 pub const PAIRING: &str = "/v1/pairing/{session}";
 /// `GET`, desk, [`WaitQuery`]: [`DeskWork`].
@@ -150,6 +158,21 @@ pub struct DeskWork {
     pub envelopes: Vec<Bytes>,
     /// Answers to offers.
     pub hellos: Vec<ArrivedHello>,
+    /// Devices that asked for anything since the last answer; never waited for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub contacts: Vec<DeviceContact>,
+    /// Devices of these envelopes that the front knows as revoked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub revoked: Vec<DeviceId>,
+}
+
+/// When a device was last heard of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeviceContact {
+    /// The device.
+    pub device: DeviceId,
+    /// When, on the front's clock.
+    pub at: Timestamp,
 }
 
 /// An answer to an offer, with its session.
@@ -195,6 +218,9 @@ pub struct DeviceRegistration {
     pub device_key: VerifyingKey,
     /// Its clinic.
     pub tenant: InstitutionCode,
+    /// What a revoked device is told; only and always with [`DeviceStanding::Revoked`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tombstone: Option<SignedTombstone>,
 }
 
 /// Whether a device may hand in.
@@ -205,15 +231,24 @@ pub enum DeviceStanding {
     Active,
     /// Not now.
     Suspended,
-    /// Never again.
+    /// Never again, except what it holds, into quarantine.
     Revoked,
 }
 
 /// Body of every answer that is no success.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ErrorBody {
     /// Why.
     pub error: ApiError,
+    /// The proof; only and always with [`ApiError::Revoked`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tombstone: Option<SignedTombstone>,
+}
+
+impl From<ApiError> for ErrorBody {
+    fn from(error: ApiError) -> Self {
+        Self { error, tombstone: None }
+    }
 }
 
 /// Why the front did not do what was asked.
@@ -222,8 +257,12 @@ pub struct ErrorBody {
 pub enum ApiError {
     /// The body is not what the path takes.
     Malformed,
-    /// The device is not known, or may not hand in.
+    /// The device is not known.
     UnknownDevice,
+    /// The clinic has suspended the device: it keeps everything and tries again later.
+    Suspended,
+    /// The clinic has revoked the device.
+    Revoked,
     /// The connection's certificate does not allow this path.
     Forbidden,
     /// There is no such path.
@@ -242,9 +281,11 @@ pub enum ApiError {
 
 impl ApiError {
     /// Every error.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::Malformed,
         Self::UnknownDevice,
+        Self::Suspended,
+        Self::Revoked,
         Self::Forbidden,
         Self::NotFound,
         Self::PairingUnknown,
@@ -259,7 +300,7 @@ impl ApiError {
     pub const fn status(self) -> u16 {
         match self {
             Self::Malformed => 400,
-            Self::UnknownDevice | Self::Forbidden => 403,
+            Self::UnknownDevice | Self::Suspended | Self::Revoked | Self::Forbidden => 403,
             Self::NotFound | Self::PairingUnknown => 404,
             Self::PairingTaken => 409,
             Self::PairingExpired => 410,
@@ -273,6 +314,8 @@ impl ApiError {
     pub const fn failure_code(self) -> FailureCode {
         match self {
             Self::UnknownDevice => Refusal::UnknownDevice.failure_code(),
+            Self::Suspended => FailureCode::DeviceSuspended,
+            Self::Revoked => Revoked.failure_code(),
             Self::Oversized => Refusal::Oversized.failure_code(),
             Self::PairingUnknown => PairingError::QrInvalid.failure_code(),
             Self::PairingTaken => PairingError::Taken.failure_code(),
@@ -309,12 +352,14 @@ mod tests {
 
     #[test]
     fn each_error_is_one_word_and_keeps_its_failure() {
-        let words: Vec<_> = ApiError::ALL.map(|error| serde_json::to_string(&ErrorBody { error }).unwrap()).into();
+        let words: Vec<_> = ApiError::ALL.map(|error| serde_json::to_string(&ErrorBody::from(error)).unwrap()).into();
         assert_eq!(
             words,
             [
                 r#"{"error":"malformed"}"#,
                 r#"{"error":"unknown_device"}"#,
+                r#"{"error":"suspended"}"#,
+                r#"{"error":"revoked"}"#,
                 r#"{"error":"forbidden"}"#,
                 r#"{"error":"not_found"}"#,
                 r#"{"error":"pairing_unknown"}"#,
@@ -326,6 +371,8 @@ mod tests {
         );
         for (error, failure) in [
             (ApiError::UnknownDevice, FailureCode::DeviceUnknown),
+            (ApiError::Suspended, FailureCode::DeviceSuspended),
+            (ApiError::Revoked, FailureCode::DeviceRevoked),
             (ApiError::Oversized, FailureCode::EnvelopeOversized),
             (ApiError::PairingUnknown, FailureCode::PairingQrInvalid),
             (ApiError::PairingTaken, FailureCode::PairingTaken),

@@ -20,11 +20,13 @@ pub enum Label {
     Envelope,
     /// A receipt, by the desk's receipt key.
     Receipt,
+    /// A tombstone, by the desk's receipt key.
+    Tombstone,
 }
 
 impl Label {
     /// Every label.
-    pub const ALL: [Self; 3] = [Self::Record, Self::Envelope, Self::Receipt];
+    pub const ALL: [Self; 4] = [Self::Record, Self::Envelope, Self::Receipt, Self::Tombstone];
 
     /// The label as it is signed, for example `tazune record v1`.
     #[must_use]
@@ -33,6 +35,7 @@ impl Label {
             Self::Record => "tazune record v1",
             Self::Envelope => "tazune envelope v1",
             Self::Receipt => "tazune receipt v1",
+            Self::Tombstone => "tazune tombstone v1",
         }
     }
 
@@ -77,6 +80,12 @@ impl VerifyingKey {
         &self.0
     }
 
+    /// The key's id.
+    #[must_use]
+    pub fn key_id(&self) -> KeyId {
+        KeyId::of(&self.0)
+    }
+
     /// Checks a signature over `bytes` under `label`.
     ///
     /// # Errors
@@ -90,7 +99,7 @@ impl VerifyingKey {
 
 impl fmt::Debug for VerifyingKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "VerifyingKey({})", KeyId::of(&self.0))
+        write!(f, "VerifyingKey({})", self.key_id())
     }
 }
 
@@ -108,7 +117,7 @@ impl From<VerifyingKey> for Bytes {
     }
 }
 
-/// Which sealing key: the first eight bytes of the SHA-256 of its public half, as 16 lower-case hexadecimal characters.
+/// Which key: the first eight bytes of the SHA-256 of its public half, as 16 lower-case hexadecimal characters.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct KeyId(u64);

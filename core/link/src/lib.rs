@@ -1,4 +1,5 @@
-//! What device, front and desk say to each other: records, envelopes, receipts, delivery, pairing, the front's API.
+//! What device, front and desk say to each other: records, envelopes, receipts, delivery, pairing, revocation,
+//! the front's API.
 //!
 //! Pure: time, random bytes and signatures come in as arguments. Private signing keys never come here; a type that
 //! is still to be signed gives the bytes to sign and takes the signature back. Signed bytes are encoded once, travel
@@ -13,6 +14,8 @@ pub mod keys;
 pub mod pairing;
 pub mod receipt;
 pub mod record;
+pub mod revocation;
+pub mod tombstone;
 mod version;
 
 pub use version::V1;

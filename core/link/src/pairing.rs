@@ -73,6 +73,8 @@ impl From<ApiError> for PairingError {
             | ApiError::Malformed
             | ApiError::Forbidden
             | ApiError::NotFound
+            | ApiError::Suspended
+            | ApiError::Revoked
             | ApiError::Unavailable => Self::AnswerInvalid,
         }
     }

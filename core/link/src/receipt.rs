@@ -38,12 +38,21 @@ pub enum QuarantineReason {
     UnknownDevice,
     /// The desk holds another record under this id.
     Replayed,
+    /// The device was revoked before the desk had it; nobody looked inside.
+    DeviceRevoked,
 }
 
 impl QuarantineReason {
     /// Every reason.
-    pub const ALL: [Self; 6] =
-        [Self::Malformed, Self::WrongKey, Self::Altered, Self::Misaddressed, Self::UnknownDevice, Self::Replayed];
+    pub const ALL: [Self; 7] = [
+        Self::Malformed,
+        Self::WrongKey,
+        Self::Altered,
+        Self::Misaddressed,
+        Self::UnknownDevice,
+        Self::Replayed,
+        Self::DeviceRevoked,
+    ];
 
     /// The failure a person meets, whatever the reason.
     #[must_use]

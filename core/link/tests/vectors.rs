@@ -16,7 +16,7 @@ use tazune_link::{
     delivery::{Delivery, Reason},
     envelope::{Envelope, EnvelopeHeader, Refusal, check_at_front, open, seal},
     front_api::{
-        ApiError, ArrivedHello, DeskReceipt, DeskReceipts, DeskWork, DeviceRegistration, DeviceStanding,
+        ApiError, ArrivedHello, DeskReceipt, DeskReceipts, DeskWork, DeviceContact, DeviceRegistration, DeviceStanding,
         EnvelopeResult, EnvelopesAnswer, EnvelopesRequest, ErrorBody, HandIn, PairingAnswer, PairingOpened,
         ReceiptsAnswer, ReceiptsTaken, WaitQuery,
     },
@@ -24,6 +24,8 @@ use tazune_link::{
     pairing::{DeskEvent, DeskPairing, DeskState, DeviceEvent, DevicePairing, DeviceState, PairingOffer, SessionId},
     receipt::{ExpectedReceipt, QuarantineReason, ReceiptBody, SignedReceipt, UnsignedReceipt, Verdict},
     record::{SignedRecord, UnsignedRecord},
+    revocation::Revocation,
+    tombstone::{ExpectedTombstone, RevocationKind, SignedTombstone, TombstoneBody, UnsignedTombstone},
 };
 use tazune_model::{Bytes, Sha256, VisitRecord};
 
@@ -108,6 +110,19 @@ const RECEIPTS: [(&str, Verdict); 2] = [
     ("receipt-quarantined.json", Verdict::Quarantined { reason: QuarantineReason::WrongKey }),
 ];
 
+fn vector_tombstone() -> SignedTombstone {
+    let unsigned = UnsignedTombstone::new(&TombstoneBody {
+        version: V1,
+        tenant: tenant(),
+        device: device_id(),
+        device_key_id: Signer::device().verifying_key().key_id(),
+        revoked_at: at("2026-11-20T04:00:00Z"),
+        kind: RevocationKind::Stolen,
+    });
+    let signature = signature("tombstone.json", Label::Tombstone, &unsigned.bytes_to_sign(), &Signer::desk());
+    unsigned.sign(signature)
+}
+
 fn session_key() -> OpeningKey {
     OpeningKey::from_bytes(&[3; 32]).unwrap()
 }
@@ -122,7 +137,7 @@ fn to_bytes(value: &impl Serialize) -> Vec<u8> {
 }
 
 #[test]
-fn records_envelopes_and_receipts_are_made_as_stored() {
+fn records_envelopes_receipts_and_tombstones_are_made_as_stored() {
     check_json(
         "keys.json",
         &json!({
@@ -141,6 +156,7 @@ fn records_envelopes_and_receipts_are_made_as_stored() {
     for (name, verdict) in RECEIPTS {
         check(name, &to_bytes(&vector_receipt(name, verdict)));
     }
+    check("tombstone.json", &to_bytes(&vector_tombstone()));
 }
 
 #[test]
@@ -198,6 +214,13 @@ fn the_bodies_of_the_fronts_api_are_written_as_stored() {
             "desk_work": DeskWork {
                 envelopes: vec![vector_envelope().to_bytes().into()],
                 hellos: vec![ArrivedHello { session, hello }],
+                contacts: vec![],
+                revoked: vec![],
+            },
+            "desk_work_of_devices": DeskWork {
+                contacts: vec![DeviceContact { device: device_id(), at: at("2026-11-20T05:00:00Z") }],
+                revoked: vec![device_id()],
+                ..DeskWork::default()
             },
             "desk_receipts": DeskReceipts {
                 receipts: vec![DeskReceipt { record_id: record().record_id, device: device_id(), receipt }],
@@ -207,8 +230,12 @@ fn the_bodies_of_the_fronts_api_are_written_as_stored() {
                 state,
                 device_key: Signer::device().verifying_key(),
                 tenant: tenant(),
+                tombstone: (state == DeviceStanding::Revoked).then(vector_tombstone),
             }),
-            "errors": ApiError::ALL.map(|error| ErrorBody { error }),
+            "errors": ApiError::ALL.map(|error| ErrorBody {
+                error,
+                tombstone: (error == ApiError::Revoked).then(vector_tombstone),
+            }),
         }),
     );
 }
@@ -225,6 +252,8 @@ fn the_states_of_delivery_are_written_as_stored() {
     states.extend(Refusal::ALL.map(|refusal| Delivery::Quarantined { reason: Reason::Front(refusal) }));
     states.extend(QuarantineReason::ALL.map(|reason| Delivery::Quarantined { reason: Reason::Desk(reason) }));
     check_json("delivery.json", &serde_json::to_value(states).unwrap());
+    let revocations = [Revocation::Destroying, Revocation::HandingIn, Revocation::Closing, Revocation::Finished];
+    check_json("revocation.json", &serde_json::to_value(revocations).unwrap());
 }
 
 fn read<T: DeserializeOwned>(value: &Value) -> T {
@@ -238,7 +267,7 @@ fn read_stored(name: &str) -> Value {
 // The tests below use nothing but the stored files, so that they still hold what was written once when the makers change.
 
 #[test]
-fn the_stored_envelope_still_opens_and_its_receipts_still_verify() {
+fn the_stored_envelope_still_opens_and_receipts_and_tombstone_still_verify() {
     if is_update() {
         return;
     }
@@ -262,6 +291,9 @@ fn the_stored_envelope_still_opens_and_its_receipts_still_verify() {
         let body = read::<SignedReceipt>(&read_stored(name)).verify(&receipt_key, &expected).unwrap();
         assert_eq!(body.verdict, verdict);
     }
+    let expected = ExpectedTombstone { tenant: &visit.institution, device: &visit.device_id, device_key: &device_key };
+    let tombstone = read::<SignedTombstone>(&read_stored("tombstone.json")).verify(&receipt_key, &expected).unwrap();
+    assert_eq!(tombstone.kind, RevocationKind::Stolen);
 }
 
 #[test]
@@ -307,5 +339,7 @@ fn the_stored_bodies_and_states_are_still_read() {
     survives::<PairingOpened>(&sample["pairing_opened"]);
     survives::<Vec<DeviceRegistration>>(&sample["device_registrations"]);
     survives::<Vec<ErrorBody>>(&sample["errors"]);
+    survives::<DeskWork>(&sample["desk_work_of_devices"]);
     survives::<Vec<Delivery>>(&read_stored("delivery.json"));
+    survives::<Vec<Revocation>>(&read_stored("revocation.json"));
 }

@@ -106,6 +106,12 @@ failure_codes! {
     ReceiptInvalid = "TZ-H07",
     /// The hub's answer is no answer.
     HubGarbage = "TZ-H08",
+    /// The clinic has suspended the device; it keeps everything and goes on trying.
+    DeviceSuspended = "TZ-H09",
+    /// The clinic has revoked the device; it takes no new visit.
+    DeviceRevoked = "TZ-H10",
+    /// The hub calls the device revoked, and its tombstone does not verify; nothing is destroyed.
+    TombstoneInvalid = "TZ-H11",
     /// The pairing code is not one of this hub.
     PairingQrInvalid = "TZ-P01",
     /// The pairing session has ended.
@@ -144,6 +150,8 @@ failure_codes! {
     EnrolmentFailed = "TZ-D04",
     /// A setting is missing or malformed.
     SettingInvalid = "TZ-D05",
+    /// A command names a device or record that is not there, or asks for what was decided otherwise.
+    DecisionImpossible = "TZ-D08",
 }
 
 impl fmt::Display for FailureCode {

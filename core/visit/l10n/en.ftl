@@ -211,6 +211,12 @@ failure-TZ-H07-title = The clinic's receipt is not genuine
 failure-TZ-H07-do = The record is kept and sent again. If it happens again, tell the clinic's administrator.
 failure-TZ-H08-title = The clinic's answer cannot be read
 failure-TZ-H08-do = The record is kept. Ask the clinic whether this device and its hub have the same version, and try again later.
+failure-TZ-H09-title = The clinic has suspended this device
+failure-TZ-H09-do = Every record is kept. They are sent by themselves once the suspension ends. If it is unexpected, call the clinic's administrator.
+failure-TZ-H10-title = The clinic has revoked this device
+failure-TZ-H10-do = No visit can be started here. Sealed records are handed to the clinic. To use this device again, pair it anew at the clinic.
+failure-TZ-H11-title = The proof that this device is revoked does not verify
+failure-TZ-H11-do = Nothing was destroyed. Keep this device as it is and call the clinic's administrator.
 failure-TZ-P01-title = The QR code for pairing is not right
 failure-TZ-P01-do = Scan the QR code on the clinic's screen again.
 failure-TZ-P02-title = The time for pairing is over
@@ -249,6 +255,8 @@ failure-TZ-D04-title = The national system did not register this device
 failure-TZ-D04-do = Check the institution code and the enrolment secret, and pair again.
 failure-TZ-D05-title = A setting is missing or wrong
 failure-TZ-D05-do = Correct the setting that is named, and start again.
+failure-TZ-D08-title = There is no such device or record, or this cannot be decided
+failure-TZ-D08-do = See the list for names and states.
 
 ## States of sending (the same words on every device)
 state-draft = draft

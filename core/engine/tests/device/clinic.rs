@@ -384,7 +384,7 @@ fn admit(state: &mut Inner, request: &str, Authenticated(is_device): Authenticat
 }
 
 fn refused(error: ApiError) -> Response {
-    (StatusCode::from_u16(error.status()).unwrap(), Json(ErrorBody { error })).into_response()
+    (StatusCode::from_u16(error.status()).unwrap(), Json(ErrorBody::from(error))).into_response()
 }
 
 async fn hand_in(

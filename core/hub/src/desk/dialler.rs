@@ -50,7 +50,7 @@ impl Dialler {
 
     async fn round(&self) -> Result<(), RoundError> {
         self.pairings.announce().await?;
-        let DeskWork { envelopes, hellos } = self.front.work().await?;
+        let DeskWork { envelopes, hellos, .. } = self.front.work().await?;
         let was_nothing_but_envelopes = hellos.is_empty() && !envelopes.is_empty();
         for hello in hellos {
             self.pairings.hello_arrived(hello).await?;

@@ -264,6 +264,7 @@ impl Pairings {
             state: DeviceStanding::Active,
             device_key: hello.device_key.clone(),
             tenant: self.institution.clone(),
+            tombstone: None,
         };
         Ok(self.front.put_device(device, &registration).await?)
     }

@@ -42,7 +42,7 @@ impl IntoResponse for Failed {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.0.status()).expect("every error names an HTTP status");
         tracing::info!(status = status.as_u16(), error = ?self.0, "refused");
-        (status, Json(ErrorBody { error: self.0 })).into_response()
+        (status, Json(ErrorBody::from(self.0))).into_response()
     }
 }
 

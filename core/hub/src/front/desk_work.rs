@@ -20,6 +20,8 @@ pub(super) async fn get(
         let work = DeskWork {
             envelopes: shared.store.waiting_envelopes(MAX_BATCH_BYTES).await?,
             hellos: shared.store.waiting_hellos().await?,
+            contacts: Vec::new(),
+            revoked: Vec::new(),
         };
         if !work.envelopes.is_empty() || !work.hellos.is_empty() || !news.rang().await {
             return Ok(Json(work));

@@ -61,7 +61,7 @@ async fn front_keeps_devices<S: FrontStore>(open: &impl AsyncFn() -> S) {
     let (id, tenant) = (device("dev-registered"), InstitutionCode::new("1310123456").unwrap());
     assert_eq!(open().await.device(&id).await.unwrap(), None);
     for state in [DeviceStanding::Active, DeviceStanding::Revoked] {
-        let registration = DeviceRegistration { state, device_key: key(), tenant: tenant.clone() };
+        let registration = DeviceRegistration { state, device_key: key(), tenant: tenant.clone(), tombstone: None };
         open().await.put_device(&id, &registration).await.unwrap();
         assert_eq!(open().await.device(&id).await.unwrap(), Some(registration));
     }

@@ -201,6 +201,7 @@ async fn put_standing(clinic: &Clinic, device: &Device, state: DeviceStanding, k
         state,
         device_key: VerifyingKey::from_bytes(key.der_bytes()).unwrap(),
         tenant: device.reply.tenant.clone(),
+        tombstone: None,
     };
     desk_caller(clinic).call(Method::PUT, &desk_device_path(&device.reply.device_id), Some(&registration)).await
 }
@@ -238,6 +239,7 @@ async fn only_the_desk_takes_work_and_gives_receipts() {
         state: DeviceStanding::Active,
         device_key: VerifyingKey::from_bytes(&[4; 65]).unwrap(),
         tenant: InstitutionCode::new("9918000010").unwrap(),
+        tombstone: None,
     };
     let path = desk_device_path(&DeviceId::new("dev-elsewhere").unwrap());
     let put: Told<()> = desk.call(Method::PUT, &path, Some(&elsewhere)).await;
