@@ -27,10 +27,10 @@ mod screen_json;
 mod screen_text;
 mod visit;
 
-use std::{io::IsTerminal as _, path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
+use std::{io::IsTerminal as _, process::ExitCode, sync::Arc, time::Duration};
 
 use clap::Parser as _;
-use tazune_engine::{Device, DeviceConfig, FileKeyStore, InsecureFileKeys, SystemClock};
+use tazune_engine::{Device, DeviceConfig, EngineError, FileKeyStore, InsecureFileKeys, SystemClock};
 use tracing_subscriber::EnvFilter;
 
 use crate::{
@@ -63,28 +63,25 @@ fn main() -> ExitCode {
 }
 
 async fn run(arguments: Arguments, console: &mut Console) -> Result<Exit, Ended> {
-    if let Command::Card(card) = &arguments.command {
-        let folder = arguments.data_folder().ok().filter(|folder| folder.is_dir());
-        let device = match folder {
-            Some(folder) => open(&arguments, folder).await.ok(),
-            None => None,
-        };
-        return card::run(card, device.as_ref(), console).await;
-    }
-    let device = Arc::new(open(&arguments, arguments.data_folder()?).await?);
-    if let Command::Pair(_) | Command::Visit(_) = arguments.command {
+    let device = open(&arguments).await.map(Arc::new);
+    if let (Ok(_), Command::Pair(_) | Command::Visit(_)) = (&device, &arguments.command) {
         // The queue's own status says it too.
         console.hint("insecure-keys")?;
     }
     match arguments.command {
-        Command::Card(_) => unreachable!("it ended above, because it needs no device"),
-        Command::Pair(pair) => pair::run(pair, &device, console).await,
-        Command::Visit(visit) => visit::run(visit, arguments.language.into(), &device, console).await,
-        Command::Queue(queue) => queue::run(queue, &device, console).await,
+        Command::Pair(pair) => pair::run(pair, &*device?, console).await,
+        Command::Visit(visit) => visit::run(visit, arguments.language.into(), &device?, console).await,
+        Command::Queue(queue) => queue::run(queue, &*device?, console).await,
+        Command::Card(card) => card::run(&card, device.ok().as_deref(), console).await,
     }
 }
 
-async fn open(arguments: &Arguments, folder: PathBuf) -> Result<Device, Ended> {
+async fn open(arguments: &Arguments) -> Result<Device, Ended> {
+    let folder = arguments.data_folder()?;
+    if matches!(arguments.command, Command::Card(_)) && !folder.is_dir() {
+        // A look at a card makes no device where there is none.
+        return Err(EngineError::NotPaired.into());
+    }
     let insecure = if arguments.insecure_file_keys { InsecureFileKeys::Allowed } else { InsecureFileKeys::Refused };
     let keys = Arc::new(FileKeyStore::open(&folder.join("keys"), insecure)?);
     Ok(Device::open(DeviceConfig { folder, keys, clock: Arc::new(SystemClock) }).await?)

@@ -121,7 +121,8 @@ impl Slot {
         let reader = self.reader(&context)?;
         let mut state = [ReaderState::new(reader.clone(), State::UNAWARE)];
         let until = Instant::now() + self.patience;
-        let mut held_until = None;
+        // Since when another program holds the card.
+        let mut held_since = None;
         while !asker.is_closed() {
             let wait = if state[0].current_state() == State::UNAWARE { Duration::ZERO } else { SLICE };
             match context.get_status_change(wait, &mut state) {
@@ -129,32 +130,27 @@ impl Slot {
                 Err(error) => return Err(trouble(error).into()),
             }
             state[0].sync_current_state();
-            if state[0].event_state().intersects(State::UNKNOWN | State::UNAVAILABLE | State::IGNORE) {
+            let seen = state[0].event_state();
+            if seen.intersects(State::UNKNOWN | State::UNAVAILABLE | State::IGNORE) {
                 return Err(ReaderTrouble::Missing.into());
             }
-            if state[0].event_state().contains(State::PRESENT) {
-                match power(&context, &reader) {
-                    Ok(card) => {
-                        self.card = Some(card);
-                        return Ok(());
-                    }
-                    Err(Error::SharingViolation) => {
-                        if Instant::now() >= *held_until.get_or_insert(Instant::now() + HELD_FOR) {
-                            return Err(ReaderTrouble::Busy.into());
-                        }
-                        thread::sleep(SLICE);
-                    }
-                    // It left again, or it lies askew.
-                    Err(
-                        Error::NoSmartcard
-                        | Error::RemovedCard
-                        | Error::ResetCard
-                        | Error::UnpoweredCard
-                        | Error::UnresponsiveCard
-                        | Error::ProtoMismatch,
-                    ) => thread::sleep(SLICE),
-                    Err(error) => return Err(trouble(error).into()),
+            let powered =
+                if seen.contains(State::PRESENT) { power(&context, &reader) } else { Err(Error::NoSmartcard) };
+            match powered {
+                Ok(card) => {
+                    self.card = Some(card);
+                    return Ok(());
                 }
+                Err(Error::SharingViolation) => {
+                    let now = Instant::now();
+                    if now >= until || now - *held_since.get_or_insert(now) >= HELD_FOR {
+                        return Err(ReaderTrouble::Busy.into());
+                    }
+                    thread::sleep(SLICE);
+                    continue;
+                }
+                Err(error) if is_no_card(error) => held_since = None,
+                Err(error) => return Err(trouble(error).into()),
             }
             if Instant::now() >= until {
                 break;
@@ -202,6 +198,19 @@ fn names(context: &Context) -> Result<Vec<CString>, ReaderTrouble> {
         Err(Error::NoReadersAvailable) => Ok(Vec::new()),
         listed => listed.map_err(trouble),
     }
+}
+
+/// Whether there is no card, or one that left again or lies askew; the reader itself is in order.
+const fn is_no_card(error: Error) -> bool {
+    matches!(
+        error,
+        Error::NoSmartcard
+            | Error::RemovedCard
+            | Error::ResetCard
+            | Error::UnpoweredCard
+            | Error::UnresponsiveCard
+            | Error::ProtoMismatch
+    )
 }
 
 const fn trouble(error: Error) -> ReaderTrouble {

@@ -66,7 +66,6 @@ fn a_folder_that_was_never_paired_has_no_queue() {
 fn each_way_to_fail_has_its_exit_code() {
     let table: &[(&[&str], &str, i32, &str)] = &[
         (&["visit"], "", 2, "--staff"),
-        (&["visit", "--staff", "dr-mihon"], "", 2, "--card"),
         (&["visit", "--staff", "dr-mihon", "--card", "usb"], "", 2, "virtual:127.0.0.1"),
         (&["visit", "--staff", "a/b", "--card", "virtual:127.0.0.1:0"], "", 2, "--staff"),
         (&["visit", "--resume", "--card", "virtual:127.0.0.1:0"], "", 2, "tazune queue"),
@@ -75,6 +74,7 @@ fn each_way_to_fail_has_its_exit_code() {
         (&["pair"], "no offer\n", 3, "[TZ-P01]"),
         (&["pair", "--offer", "no offer"], "", 3, "[TZ-P01]"),
         (&["queue", "--send"], "", 3, "[TZ-P06]"),
+        (&["card", "--card", "virtual:0.0.0.0:1"], "", 2, "pcsc"),
     ];
     for (arguments, input, wanted, reason) in table {
         let folder = folder();
@@ -103,6 +103,19 @@ fn a_reader_that_is_taken_is_the_readers_failure() {
     let (code, _, complained) = told(&run(folder.path(), &visit, ""));
     assert_eq!(code, 4, "{complained}");
     assert!(complained.contains("[TZ-C14]"), "{complained}");
+}
+
+#[test]
+fn a_look_at_an_empty_reader_needs_neither_keys_nor_folder_and_is_no_failure() {
+    let folder = folder();
+    let nowhere = folder.path().join("nowhere");
+    let look = ["card", "--card", "virtual:127.0.0.1:0", "--card-wait", "1"];
+    let (code, said, complained) = told(&run(&nowhere, &[&look[..], &["--language", "en"]].concat(), ""));
+    assert_eq!((code, complained.as_str()), (0, ""));
+    assert!(said.ends_with("There is no card on the reader.\n"), "{said}");
+    let (code, said, _) = told(&run(&nowhere, &[&look[..], &["--json"]].concat(), ""));
+    assert_eq!((code, said.lines().last()), (0, Some(r#"{"card":{"kind":"none"}}"#)));
+    assert!(!nowhere.exists());
 }
 
 #[test]

@@ -206,6 +206,14 @@ impl Visiting {
         self.program.finish()
     }
 
+    /// SIGKILL for the program; the card stays where it is, until what comes back is dropped.
+    #[must_use]
+    pub fn kill_program(self) -> Option<InField> {
+        let Self { program, card, .. } = self;
+        program.kill();
+        card
+    }
+
     /// SIGKILL.
     pub fn kill(self) -> Finished {
         self.program.kill()

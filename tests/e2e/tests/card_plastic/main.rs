@@ -3,6 +3,7 @@
 mod cancel;
 mod certificates;
 mod counts;
+mod inspect;
 mod loss;
 mod pin;
 mod random;

@@ -1,5 +1,7 @@
 //! Whole visits at a reader.
 
+use std::time::Duration;
+
 use tazune_sim::card::{LogEntry, Tear, TearMoment};
 
 use crate::{Scene, ends_accepted, pins_sent};
@@ -65,4 +67,21 @@ fn waiting_for_a_card_is_cancelled_at_once() {
     visit.choose("cancel");
     let ended = visit.finish();
     assert_eq!(ended.code(), 9, "{}", ended.transcript);
+}
+
+#[test]
+fn a_program_that_is_killed_leaves_a_card_without_power_soon() {
+    let scene = Scene::open();
+    let card = scene.card();
+    let mut visit = scene.laptop.begin_visit(&[]);
+    visit.hold(card.clone());
+    visit.until("enter-pin", |_| {});
+    let held = visit.kill_program();
+    let has_no_power = || !card.lock().unwrap().is_powered();
+    let is_off = (0..300).any(|_| {
+        std::thread::sleep(Duration::from_millis(100));
+        has_no_power()
+    });
+    assert!(is_off, "the service takes the power of a card that nobody uses");
+    drop(held);
 }
