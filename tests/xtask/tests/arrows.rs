@@ -21,6 +21,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("tazune-sim", &["tazune-model", "tazune-oqs", "tazune-link"]),
     ("tazune-e2e", EVERYTHING),
     ("tazune-bench", EVERYTHING),
+    ("tazune-fuzz", EVERYTHING),
     ("xtask", &[]),
 ];
 

@@ -15,8 +15,18 @@ use tokio::task::JoinHandle;
 
 pub use self::faults::{Call, Fault, FaultOrder, FaultOrderError};
 pub(crate) use self::{authority::Authority, shape::is_institution};
-use self::{faults::Faults, service::Service};
+use self::{
+    faults::Faults,
+    service::Service,
+    shape::{ChallengeRequest, Check, Enrolment},
+};
 use crate::world::World;
+
+/// Whether these bytes are of the shape of any request that a gateway reads, whatever it would then decide.
+#[must_use]
+pub fn is_request(body: &[u8]) -> bool {
+    Enrolment::parse(body).is_some() || ChallengeRequest::parse(body).is_some() || Check::parse(body).is_some()
+}
 
 /// A gateway that is served on loopback until it is dropped.
 pub struct Gateway {
