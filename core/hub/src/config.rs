@@ -169,6 +169,16 @@ pub struct DeskSettings {
     pub consent_items: Vec<ConsentItem>,
     /// Hours that a device keeps a record after the clinic accepted it.
     pub purge_after_hours: u32,
+    /// Where the audit's checkpoints are witnessed, best on another disk; `None` is a file beside the database.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audit_witness: Option<PathBuf>,
+}
+
+impl DeskSettings {
+    /// The witness of the desk in `folder`.
+    pub(crate) fn audit_witness_in(&self, folder: &Path) -> PathBuf {
+        self.audit_witness.clone().unwrap_or_else(|| folder.join("audit-witness.jsonl"))
+    }
 }
 
 /// Reads the settings of a role from its data folder.

@@ -118,6 +118,7 @@ pub fn init(options: &InitOptions, random: &Random, now: Timestamp) -> Result<()
             card_anchors,
             consent_items: ConsentItem::ALL.to_vec(),
             purge_after_hours: options.purge_after_hours,
+            audit_witness: None,
         },
     )?;
     let listen = options.front_listen.unwrap_or_else(|| (Ipv4Addr::UNSPECIFIED, first.port()).into());

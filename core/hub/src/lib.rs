@@ -9,9 +9,11 @@
 //! | [`front`] | the API of devices and desk, one endpoint per file |
 //! | [`desk`] | dialler, opener, face exporter, pairing, keys |
 //! | [`store`] | what both keep, as traits with one conformance suite, on SQLite |
+//! | [`audit`] | reads and verifies the audit of a desk without the desk |
 //! | [`admin`] | how commands talk to the running desk |
 
 pub mod admin;
+pub mod audit;
 mod ca;
 mod clock;
 pub mod config;

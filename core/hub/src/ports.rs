@@ -6,6 +6,7 @@ use std::{
 
 use async_trait::async_trait;
 use axum::http::Method;
+use tokio::sync::oneshot;
 
 /// What the hub takes from the system it runs on; a simulation gives it from a seed instead.
 #[derive(Clone, Default)]
@@ -68,5 +69,15 @@ impl Worker {
 
     pub(crate) fn give(&self, job: Job) {
         (self.0)(job);
+    }
+
+    /// Gives `work` that may fail as files do, and waits for it.
+    pub(crate) async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> io::Result<T> + Send + 'static,
+    ) -> io::Result<T> {
+        let (answer, answered) = oneshot::channel();
+        self.give(Box::new(move || drop(answer.send(work()))));
+        answered.await.map_err(io::Error::other)?
     }
 }

@@ -22,11 +22,13 @@ pub enum Label {
     Receipt,
     /// A tombstone, by the desk's receipt key.
     Tombstone,
+    /// A checkpoint of the audit, by the desk's receipt key.
+    AuditCheckpoint,
 }
 
 impl Label {
     /// Every label.
-    pub const ALL: [Self; 4] = [Self::Record, Self::Envelope, Self::Receipt, Self::Tombstone];
+    pub const ALL: [Self; 5] = [Self::Record, Self::Envelope, Self::Receipt, Self::Tombstone, Self::AuditCheckpoint];
 
     /// The label as it is signed, for example `tazune record v1`.
     #[must_use]
@@ -36,6 +38,7 @@ impl Label {
             Self::Envelope => "tazune envelope v1",
             Self::Receipt => "tazune receipt v1",
             Self::Tombstone => "tazune tombstone v1",
+            Self::AuditCheckpoint => "tazune audit checkpoint v1",
         }
     }
 

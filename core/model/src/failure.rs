@@ -150,6 +150,8 @@ failure_codes! {
     EnrolmentFailed = "TZ-D04",
     /// A setting is missing or malformed.
     SettingInvalid = "TZ-D05",
+    /// The audit at the desk is not whole: something was altered, taken out or cut off.
+    AuditBroken = "TZ-D06",
     /// A command names a device or record that is not there, or asks for what was decided otherwise.
     DecisionImpossible = "TZ-D08",
 }

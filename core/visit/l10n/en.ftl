@@ -255,6 +255,8 @@ failure-TZ-D04-title = The national system did not register this device
 failure-TZ-D04-do = Check the institution code and the enrolment secret, and pair again.
 failure-TZ-D05-title = A setting is missing or wrong
 failure-TZ-D05-do = Correct the setting that is named, and start again.
+failure-TZ-D06-title = The audit is not whole
+failure-TZ-D06-do = Leave the database as it is, make a copy, and tell your supplier and the person responsible.
 failure-TZ-D08-title = There is no such device or record, or this cannot be decided
 failure-TZ-D08-do = See the list for names and states.
 

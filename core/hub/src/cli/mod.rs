@@ -1,3 +1,4 @@
+mod audit;
 mod init;
 mod output;
 mod pair;
@@ -25,7 +26,7 @@ pub(crate) enum Exit {
     Setting = 3,
     /// The hub does not run, or its admin port cannot be used.
     NotRunning = 4,
-    /// The hub refused, or a device was not paired.
+    /// The hub refused, a device was not paired, or the audit is not whole.
     Refused = 5,
     /// The database cannot be used.
     Store = 6,
@@ -98,7 +99,7 @@ impl From<std::io::Error> for Failure {
 /// The clinic's hub: a mailbox of sealed envelopes (front) and the desk that opens them.
 ///
 /// Exit codes: 0 done, 1 input or output failed, 2 wrong command line, 3 setting or data folder, 4 hub not running,
-/// 5 refused, 6 database.
+/// 5 refused or the audit broken, 6 database.
 #[derive(Debug, Parser)]
 #[command(name = "tazune-hub", version)]
 pub(crate) struct Cli {
@@ -114,6 +115,8 @@ enum Command {
     Serve(serve::Serve),
     /// Pair a device: QR code, six digits, approval.
     Pair(pair::Pair),
+    /// Verify or list the audit of the desk.
+    Audit(audit::AuditCommand),
     /// List the records of the desk; nothing in the list names a person.
     Records(records::Records),
 }
@@ -124,6 +127,7 @@ impl Cli {
             Command::Init(command) => command.run(),
             Command::Serve(command) => command.run().await,
             Command::Pair(command) => command.run().await,
+            Command::Audit(command) => command.run(),
             Command::Records(command) => command.run().await,
         }
     }

@@ -21,8 +21,8 @@ use std::{
     time::Duration,
 };
 
-use tazune_model::{Bytes, FailureCode};
-use tokio::sync::{Notify, oneshot};
+use tazune_model::{Bytes, Clock, FailureCode};
+use tokio::sync::Notify;
 
 use crate::{
     Stopping, files,
@@ -54,6 +54,7 @@ pub(crate) struct FaceExporter {
     folder: FaceFolder,
     worker: Worker,
     store: Arc<dyn DeskStore>,
+    clock: Arc<dyn Clock>,
     bell: Notify,
     failure: Mutex<Option<FailureCode>>,
 }
@@ -76,8 +77,8 @@ impl ExportError {
 }
 
 impl FaceExporter {
-    pub(super) fn new(folder: PathBuf, store: Arc<dyn DeskStore>, worker: Worker) -> Self {
-        Self { folder: FaceFolder(folder), worker, store, bell: Notify::new(), failure: Mutex::new(None) }
+    pub(super) fn new(folder: PathBuf, store: Arc<dyn DeskStore>, clock: Arc<dyn Clock>, worker: Worker) -> Self {
+        Self { folder: FaceFolder(folder), worker, store, clock, bell: Notify::new(), failure: Mutex::new(None) }
     }
 
     /// Why files wait, if they do.
@@ -126,15 +127,13 @@ impl FaceExporter {
         }
         let (folder, name) = (self.folder.clone(), export.name);
         self.blocking(move || folder.publish(&name)).await?;
-        self.store.export_written(export.record_id).await?;
+        self.store.export_written(export.record_id, self.clock.now()).await?;
         tracing::info!(record = %export.record_id, "face file written");
         Ok(true)
     }
 
     async fn blocking(&self, work: impl FnOnce() -> io::Result<()> + Send + 'static) -> Result<(), FaceError> {
-        let (answer, answered) = oneshot::channel();
-        self.worker.give(Box::new(move || drop(answer.send(work()))));
-        Ok(answered.await.map_err(io::Error::other)??)
+        Ok(self.worker.run(work).await?)
     }
 }
 

@@ -1,4 +1,4 @@
-use std::{fs, path::Path};
+use std::{fs, path::Path, sync::Arc};
 
 use ring::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair as _};
 use tazune_link::keys::{OpeningKey, VerifyingKey};
@@ -29,7 +29,7 @@ pub(crate) struct DeskKeys {
     /// The clinic's key: opens what devices sealed.
     pub(crate) clinic: OpeningKey,
     /// Signs receipts.
-    pub(crate) receipt: ReceiptKey,
+    pub(crate) receipt: Arc<ReceiptKey>,
     /// The institution's secret for enrolling devices at the gateway.
     pub(crate) enrolment_secret: Zeroizing<String>,
 }
@@ -82,27 +82,43 @@ impl DeskKeys {
             ca,
             client: identity(CLIENT_KEY, CLIENT_CERTIFICATE)?,
             clinic,
-            receipt: ReceiptKey::load(&read(RECEIPT_KEY)?, random)?,
+            receipt: Arc::new(ReceiptKey::load(folder, random)?),
             enrolment_secret,
         })
     }
 }
 
-/// The P-256 key that receipts are signed with.
-pub(crate) struct ReceiptKey {
+/// The P-256 key that receipts and checkpoints of the audit are signed with.
+pub struct ReceiptKey {
     pair: EcdsaKeyPair,
     random: Random,
 }
 
 impl ReceiptKey {
-    fn load(pkcs8: &[u8], random: &Random) -> Result<Self, SettingError> {
-        let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, pkcs8, random.for_signing())
+    /// Reads the key from the desk's data folder.
+    ///
+    /// # Errors
+    /// [`SettingError`] when it is missing or no key.
+    pub fn load(folder: &Path, random: &Random) -> Result<Self, SettingError> {
+        let path = folder.join(RECEIPT_KEY);
+        let pkcs8 = fs::read(&path).map(Zeroizing::new).map_err(SettingError::file(&path))?;
+        let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, &pkcs8, random.for_signing())
             .map_err(|error| SettingError::value(RECEIPT_KEY, error))?;
         Ok(Self { pair, random: random.clone() })
     }
 
-    /// The key that devices verify receipts with.
-    pub(crate) fn verifying_key(&self) -> VerifyingKey {
+    /// A key of its own for a test.
+    #[cfg(test)]
+    pub(crate) fn for_tests() -> Arc<Self> {
+        let random = Random::system();
+        let pkcs8 = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, random.for_signing()).unwrap();
+        let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, pkcs8.as_ref(), random.for_signing());
+        Arc::new(Self { pair: pair.unwrap(), random })
+    }
+
+    /// The key to verify with.
+    #[must_use]
+    pub fn verifying_key(&self) -> VerifyingKey {
         VerifyingKey::from_bytes(self.pair.public_key().as_ref()).expect("ring's public key is an uncompressed point")
     }
 

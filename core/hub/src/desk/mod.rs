@@ -10,12 +10,17 @@ mod front_client;
 pub(crate) mod keys;
 mod opener;
 mod pairing;
+mod witness;
 
 use std::{net::SocketAddr, path::Path, sync::Arc};
 
-use tazune_link::pairing::{GatewaySettings, Settings};
+use tazune_link::{
+    audit::{Chain, Event},
+    pairing::{GatewaySettings, Settings},
+};
 use tazune_model::{Bytes, Clock, FailureCode};
 
+pub use keys::ReceiptKey;
 pub(crate) use pairing::{PairError, Pairings};
 
 use crate::{
@@ -32,6 +37,10 @@ use face::FaceExporter;
 use front_client::FrontClient;
 use keys::DeskKeys;
 use opener::Opener;
+use witness::Witness;
+
+/// Name of the database in the desk's folder.
+pub(crate) const DATABASE: &str = "desk.sqlite";
 
 /// Where the desk finds the front.
 #[derive(Clone, Debug)]
@@ -49,6 +58,9 @@ pub struct Desk {
     dialler: Dialler,
     exporter: Arc<FaceExporter>,
     admin: AdminPort,
+    witness: Witness,
+    store: Arc<dyn DeskStore>,
+    clock: Arc<dyn Clock>,
     stopping: Stopping,
     lock: FolderLock,
 }
@@ -86,7 +98,13 @@ impl Desk {
             .ok_or_else(|| SettingError::InUse { path: folder.to_owned() })?;
         let unusable = |error: tls::TlsError| SettingError::value(folder.display().to_string(), error);
         let keys = DeskKeys::load(folder, settings.institution.clone(), &random)?;
-        let store: Arc<dyn DeskStore> = Arc::new(SqliteDeskStore::open(&folder.join("desk.sqlite"), &ports)?);
+        let tenant = settings.institution.clone();
+        let database = folder.join(DATABASE);
+        let store = SqliteDeskStore::open(&database, tenant, keys.receipt.clone(), clock.now(), &ports).await?;
+        let store: Arc<dyn DeskStore> = Arc::new(store);
+        let witness = settings.audit_witness_in(folder);
+        let worker = ports.worker("witness").map_err(SettingError::file(&witness))?;
+        let witness = Witness::new(witness, store.clone(), worker);
 
         let (dialled, offered) = addresses(&front, &settings)?;
         let front = match &ports.front {
@@ -103,7 +121,8 @@ impl Desk {
             Enrolment::new(http, &settings.gateway_url, settings.institution.clone(), keys.enrolment_secret);
 
         let worker = ports.worker("face").map_err(SettingError::file(&settings.face_folder))?;
-        let exporter = Arc::new(FaceExporter::new(settings.face_folder.clone(), store.clone(), worker));
+        let exporter = FaceExporter::new(settings.face_folder.clone(), store.clone(), clock.clone(), worker);
+        let exporter = Arc::new(exporter);
         let pairings = Arc::new(Pairings {
             fronts: offered.iter().map(ToString::to_string).collect(),
             front_spki_sha256: settings.front_spki_sha256,
@@ -124,13 +143,16 @@ impl Desk {
             clinic_key: keys.clinic,
             receipt_key: keys.receipt,
             store: store.clone(),
-            clock,
+            clock: clock.clone(),
         };
-        let admin_state =
-            AdminState { pairings: pairings.clone(), records: Records { store, exporter: exporter.clone() } };
+        let admin_state = AdminState {
+            pairings: pairings.clone(),
+            records: Records { store: store.clone(), exporter: exporter.clone() },
+        };
         let admin = AdminPort::open(folder, admin_state, &random).await?;
         let dialler = Dialler { front, opener, pairings, exporter: exporter.clone() };
-        Ok(Self { dialler, exporter, admin, stopping, lock })
+        store.note(Chain::Desk, Event::HubStarted, clock.now()).await?;
+        Ok(Self { dialler, exporter, admin, witness, store, clock, stopping, lock })
     }
 
     /// The address of the admin port, on this computer only.
@@ -141,14 +163,24 @@ impl Desk {
 
     /// Serves until asked to stop.
     pub async fn serve(self) {
-        let Self { dialler, exporter, admin, stopping, lock } = self;
-        tokio::join!(admin.serve(stopping.clone()), exporter.run(stopping.clone()), async {
+        let Self { dialler, exporter, admin, mut witness, store, clock, stopping, lock } = self;
+        let dialling = async {
             // May be dropped anywhere: what it commits it commits whole, and the front offers the rest again.
             tokio::select! {
                 () = dialler.run() => {}
                 () = stopping.requested() => {}
             }
-        });
+        };
+        tokio::join!(
+            admin.serve(stopping.clone()),
+            exporter.run(stopping.clone()),
+            witness.run(stopping.clone()),
+            dialling
+        );
+        if let Err(error) = store.note(Chain::Desk, Event::HubStopped, clock.now()).await {
+            tracing::error!(code = %error.failure_code(), %error, "the audit does not know of this stop");
+        }
+        witness.finish().await;
         drop(lock);
     }
 }
@@ -227,6 +259,7 @@ mod tests {
             card_anchors: Vec::new(),
             consent_items: Vec::new(),
             purge_after_hours: 72,
+            audit_witness: None,
         };
         for (listens, dialled) in [
             ("0.0.0.0:1", "https://127.0.0.1:1"),

@@ -19,7 +19,7 @@ use crate::store::{AcceptedContent, DeskStore, JudgedEnvelope, NewExport, Outcom
 pub(super) struct Opener {
     pub(super) institution: InstitutionCode,
     pub(super) clinic_key: OpeningKey,
-    pub(super) receipt_key: ReceiptKey,
+    pub(super) receipt_key: Arc<ReceiptKey>,
     pub(super) store: Arc<dyn DeskStore>,
     pub(super) clock: Arc<dyn Clock>,
 }

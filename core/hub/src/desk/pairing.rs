@@ -6,6 +6,7 @@ use std::{
 
 use tazune_link::{
     V1,
+    audit::{Chain, Event, PairingRefusal},
     front_api::{ApiError, ArrivedHello, DeviceRegistration, DeviceStanding, PairingAnswer},
     keys::{OpeningKey, SealingKey, VerifyingKey, sha256},
     pairing::{DeskEvent, DeskPairing, DeskState, Hello, PairingCode, Reply, SessionId, Settings},
@@ -55,6 +56,8 @@ struct Progress {
     word: PairingAnswer,
     /// Whether the front has heard the word.
     is_said: bool,
+    /// Why who answered was refused, until the audit knows it.
+    refusal: Option<PairingRefusal>,
 }
 
 /// A step of a pairing did not work.
@@ -106,7 +109,13 @@ impl Pairings {
         let expires_at = machine.offer().expires_at;
         let opened = OpenedPairing { session: session.clone(), offer: machine.offer_text().to_owned(), expires_at };
         self.front.open_pairing(&session, expires_at).await?;
-        let progress = AsyncMutex::new(Progress { machine, device: None, word: PairingAnswer::Waiting, is_said: true });
+        let progress = AsyncMutex::new(Progress {
+            machine,
+            device: None,
+            word: PairingAnswer::Waiting,
+            is_said: true,
+            refusal: None,
+        });
         let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
         sessions.retain(|_, session| !self.is_done_with(session));
         sessions.insert(session, Arc::new(Session { progress, changed: Notify::new() }));
@@ -185,7 +194,9 @@ impl Pairings {
     pub(super) async fn hello_arrived(&self, arrived: ArrivedHello) -> Result<(), FrontError> {
         let Ok(session) = self.find(&arrived.session) else {
             // Made before a restart: its key is gone.
-            return forget_unknown(self.front.put_pairing_answer(&arrived.session, &PairingAnswer::Expired).await);
+            forget_unknown(self.front.put_pairing_answer(&arrived.session, &PairingAnswer::Expired).await)?;
+            let _ = self.note(&arrived.session, PairingRefusal::Expired).await;
+            return Ok(());
         };
         {
             let mut progress = session.progress.lock().await;
@@ -193,8 +204,8 @@ impl Pairings {
                 && let DeskState::AwaitingCode { hello, .. } = progress.machine.state()
                 && !is_request_of(hello)
             {
-                tracing::warn!("a hello without a genuine certification request was turned down");
                 let _ = progress.on(DeskEvent::Rejected, self.clock.as_ref());
+                progress.refusal = Some(PairingRefusal::KeySwapped);
             }
             progress.is_said = false;
         }
@@ -202,7 +213,7 @@ impl Pairings {
         self.announce().await
     }
 
-    /// Tells the front what it has not heard.
+    /// Tells the front what it has not heard, and the audit.
     pub(super) async fn announce(&self) -> Result<(), FrontError> {
         let sessions: Vec<_> = {
             let sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
@@ -210,6 +221,12 @@ impl Pairings {
         };
         for (id, session) in sessions {
             let mut progress = session.progress.lock().await;
+            let _ = progress.on(DeskEvent::TimePassed, self.clock.as_ref());
+            if let Some(reason) = progress.refusal
+                && self.note(&id, reason).await
+            {
+                progress.refusal = None;
+            }
             if !progress.is_said {
                 forget_unknown(self.front.put_pairing_answer(&id, &progress.word).await)?;
                 progress.is_said = true;
@@ -230,7 +247,7 @@ impl Pairings {
     fn is_done_with(&self, session: &Session) -> bool {
         session.progress.try_lock().is_ok_and(|mut progress| {
             let _ = progress.on(DeskEvent::TimePassed, self.clock.as_ref());
-            progress.view().is_over() && progress.is_said
+            progress.view().is_over() && progress.is_said && progress.refusal.is_none()
         })
     }
 
@@ -238,6 +255,21 @@ impl Pairings {
         let mut progress = session.progress.lock().await;
         let _ = progress.on(DeskEvent::TimePassed, self.clock.as_ref());
         progress.view()
+    }
+
+    /// Logs a refusal once it is in the audit; false when the audit cannot be written.
+    async fn note(&self, session: &SessionId, reason: PairingRefusal) -> bool {
+        let refused = Event::PairingRefused { session: session.clone(), reason };
+        match self.store.note(Chain::Desk, refused, self.clock.now()).await {
+            Ok(()) => {
+                tracing::warn!(%session, reason = reason.word(), "pairing refused");
+                true
+            }
+            Err(error) => {
+                tracing::error!(code = %error.failure_code(), %error, "the audit does not know of a refused pairing");
+                false
+            }
+        }
     }
 
     fn find(&self, session: &SessionId) -> Result<Arc<Session>, PairError> {
@@ -286,10 +318,28 @@ fn forget_unknown(said: Result<(), FrontError>) -> Result<(), FrontError> {
 
 impl Progress {
     fn on(&mut self, event: DeskEvent, clock: &dyn Clock) -> Result<(), PairError> {
+        let has_answerer = match self.machine.state() {
+            DeskState::AwaitingCode { .. } | DeskState::AwaitingApproval { .. } => true,
+            DeskState::Open => matches!(event, DeskEvent::HelloArrived(_)),
+            DeskState::Approved | DeskState::Rejected | DeskState::CodeWrong | DeskState::Expired => false,
+        };
+        let is_hello = matches!(event, DeskEvent::HelloArrived(_));
         let answer = self.machine.on(event, clock.now()).map_err(|_| PairError::NotNow)?;
         if let Some(word) = answer {
             self.word = word;
             self.is_said = false;
+        }
+        if has_answerer {
+            self.refusal = match self.machine.state() {
+                DeskState::CodeWrong => Some(PairingRefusal::CodeWrong),
+                DeskState::Expired => Some(PairingRefusal::Expired),
+                DeskState::Rejected if is_hello => Some(PairingRefusal::HelloInvalid),
+                DeskState::Rejected => Some(PairingRefusal::Rejected),
+                DeskState::Open
+                | DeskState::AwaitingCode { .. }
+                | DeskState::AwaitingApproval { .. }
+                | DeskState::Approved => None,
+            };
         }
         Ok(())
     }

@@ -199,12 +199,12 @@ async fn desk_hands_out_each_export_until_written<S: DeskStore>(open: &impl Asyn
         open().await.accept(judged(n, &[n], "accepted"), content(file(n))).await.unwrap();
     }
     assert_eq!(next().await, pending(11, false));
-    open().await.export_written(record(11)).await.unwrap();
+    open().await.export_written(record(11), at(11)).await.unwrap();
     assert_eq!(next().await, pending(11, false), "only what is being renamed can be written");
 
     open().await.export_renaming(record(12)).await.unwrap();
     assert_eq!(next().await, pending(12, true), "what is being renamed comes first");
-    open().await.export_written(record(12)).await.unwrap();
+    open().await.export_written(record(12), at(12)).await.unwrap();
     open().await.export_renaming(record(12)).await.unwrap();
     assert_eq!(next().await, pending(11, false), "what is written never comes back");
 

@@ -11,13 +11,16 @@ mod sqlite;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use tazune_link::{
+    audit::{Chain, CheckpointRow, Event},
     front_api::{ArrivedHello, DeskReceipt, DeviceRegistration, HandIn, PairingAnswer},
     keys::{SealingKey, VerifyingKey},
     pairing::{SealedHello, SessionId},
     receipt::{QuarantineReason, SignedReceipt},
 };
 use tazune_model::{Bytes, DeviceId, FailureCode, RecordId, Sha256, StoreFault, Timestamp, Validity};
+use tokio::sync::watch;
 
+pub(crate) use sqlite::{AuditReader, WitnessError};
 pub use sqlite::{SqliteDeskStore, SqliteFrontStore};
 
 /// A store could not do what was asked; nothing of it was done.
@@ -252,7 +255,9 @@ pub struct RecordSummary {
     pub file: Option<String>,
 }
 
-/// What the desk keeps: devices, records, quarantine and the outbox of face files.
+/// What the desk keeps: devices, records, quarantine, the outbox of face files, and the audit of all of it.
+///
+/// A method that changes what the audit tells of adds to the audit in the same transaction.
 #[async_trait]
 pub trait DeskStore: Send + Sync {
     /// Adds a device.
@@ -277,7 +282,16 @@ pub trait DeskStore: Send + Sync {
     async fn export_renaming(&self, record: RecordId) -> Result<(), StoreError>;
 
     /// Declares the file of a record written: its bytes are forgotten and it is never written again.
-    async fn export_written(&self, record: RecordId) -> Result<(), StoreError>;
+    async fn export_written(&self, record: RecordId, at: Timestamp) -> Result<(), StoreError>;
+
+    /// Tells the audit of something that changes nothing else here.
+    async fn note(&self, chain: Chain, event: Event, at: Timestamp) -> Result<(), StoreError>;
+
+    /// Checkpoints of the audit above a number, in their order, at most `max_count`.
+    async fn checkpoints_after(&self, number: i64, max_count: u32) -> Result<Vec<CheckpointRow>, StoreError>;
+
+    /// Changes whenever there are new checkpoints.
+    fn audit_grew(&self) -> watch::Receiver<()>;
 
     /// Every record and quarantined envelope, oldest first.
     async fn records(&self) -> Result<Vec<RecordSummary>, StoreError>;

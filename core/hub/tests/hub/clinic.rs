@@ -4,10 +4,10 @@ use tazune_hub::{
     Random, Stop, SystemClock,
     admin::{AdminClient, messages::PairingView},
     config::FrontAddress,
-    desk::{Desk, FrontAt},
+    desk::{Desk, FrontAt, ReceiptKey},
     front::Front,
     init::{InitOptions, init},
-    store::RecordSummary,
+    store::{RecordSummary, SqliteDeskStore},
 };
 use tazune_model::{Clock, InstitutionCode, ManualClock, japan_date};
 use tazune_sim::{gateway::Gateway, world::World};
@@ -108,6 +108,13 @@ impl Clinic {
 
     pub(crate) fn desk_folder(&self) -> PathBuf {
         self.folder.path().join("hub/desk")
+    }
+
+    /// The desk's database, while the desk does not run.
+    pub(crate) async fn desk_store(&self) -> SqliteDeskStore {
+        let (tenant, folder) = (InstitutionCode::new(INSTITUTION).unwrap(), self.desk_folder());
+        let key = Arc::new(ReceiptKey::load(&folder, &self.random).unwrap());
+        SqliteDeskStore::open(&folder.join("desk.sqlite"), tenant, key, self.clock.now(), &tazune_hub::Ports::system()).await.unwrap()
     }
 
     pub(crate) fn face_folder(&self) -> PathBuf {

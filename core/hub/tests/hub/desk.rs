@@ -4,7 +4,7 @@ use rusqlite::Connection;
 use tazune_hub::{
     Stop,
     desk::{Desk, FrontAt},
-    store::{DeskStore, ExportState, OutcomeKind, RecordSummary, SqliteDeskStore},
+    store::{DeskStore, ExportState, OutcomeKind, RecordSummary},
 };
 use tazune_link::{
     envelope::EnvelopeHeader,
@@ -200,8 +200,7 @@ async fn a_face_file_is_written_once_wherever_the_hub_was_killed() {
         device.hand_in(&clinic, &[device.seal(&clinic, &device.answered(&clinic, ANSWER_VALID))]).await;
         clinic.records(|records| records.len() == 2).await;
         clinic.stop().await;
-        let store =
-            SqliteDeskStore::open(&clinic.desk_folder().join("desk.sqlite"), &tazune_hub::Ports::system()).unwrap();
+        let store = clinic.desk_store().await;
         let export = store.next_export().await.unwrap().unwrap();
         assert!(!export.is_renaming);
         if is_renaming {

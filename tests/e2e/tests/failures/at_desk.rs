@@ -2,7 +2,9 @@
 
 use std::{fs, thread, time::Duration};
 
+use rusqlite::Connection;
 use serde_json::Value;
+use tazune_e2e::process::Program;
 use tazune_model::FailureCode;
 
 use crate::scene::{Scene, hub_fails};
@@ -74,6 +76,45 @@ pub(crate) fn a_setting_is_malformed(code: FailureCode) {
     fs::write(&path, settings.replace("\"gateway_url\"", "\"gateway_adress\"")).unwrap();
     hub_fails(&["serve", "--data", hub], code, 3);
     fs::write(&path, settings).unwrap();
+    scene.clinic.start_hub();
+    scene.still_works();
+}
+
+pub(crate) fn the_audit_was_altered(code: FailureCode) {
+    let scene = Scene::open();
+    scene.still_works();
+    let hub = scene.clinic.hub_folder();
+    let verify = ["audit", "verify", "--data", hub.to_str().unwrap()];
+    // The hub runs meanwhile.
+    assert!(Program::run("tazune-hub", &verify).success().contains("The audit is whole."));
+    let database = Connection::open(scene.desk_folder().join("desk.sqlite")).unwrap();
+    let entry = "FROM audit_entry WHERE position = 2";
+    let kept: String = database.query_row(&format!("SELECT entry {entry}"), [], |row| row.get(0)).unwrap();
+    let set = "UPDATE audit_entry SET entry = ?1 WHERE position = 2";
+    database.execute(set, [kept.replacen("hub_started", "hub_stopped", 1)]).unwrap();
+    hub_fails(&verify, code, 5);
+    let json = Program::run("tazune-hub", &[&verify[..], &["--json"]].concat());
+    assert!(json.code() == 5 && json.transcript.contains("\"kind\": \"altered\""), "{}", json.transcript);
+    database.execute(set, [kept]).unwrap();
+    Program::run("tazune-hub", &verify).success();
+
+    let page = ["audit", "list", "--data", hub.to_str().unwrap(), "--limit", "1", "--json"];
+    let page: Value = serde_json::from_str(&Program::run("tazune-hub", &page).success()).unwrap();
+    assert_eq!((&page["entries"][0]["event"], &page["next"]), (&"audit_began".into(), &1.into()));
+}
+
+pub(crate) fn the_hubs_database_was_set_back(code: FailureCode) {
+    let mut scene = Scene::open();
+    scene.clinic.stop_hub();
+    let (hub, path) = (scene.clinic.hub_folder(), scene.desk_folder().join("desk.sqlite"));
+    let before = fs::read(&path).unwrap();
+    scene.clinic.start_hub();
+    scene.clinic.stop_hub();
+    fs::write(&path, before).unwrap();
+    let witness = scene.desk_folder().join("audit-witness.jsonl");
+    let verify = ["audit", "verify", "--data", hub.to_str().unwrap()];
+    Program::run("tazune-hub", &verify).success();
+    hub_fails(&[&verify[..], &["--witness", witness.to_str().unwrap()]].concat(), code, 5);
     scene.clinic.start_hub();
     scene.still_works();
 }

@@ -94,6 +94,8 @@ provocations! {
     "TZ-D03" at_desk::no_hub_runs_here;
     "TZ-D04" at_desk::the_gateway_does_not_enrol;
     "TZ-D05" at_desk::a_setting_is_malformed;
+    "TZ-D06" at_desk::the_audit_was_altered;
+    "TZ-D06" at_desk::the_hubs_database_was_set_back;
 }
 
 #[test]

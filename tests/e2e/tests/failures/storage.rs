@@ -86,8 +86,12 @@ fn hub_cannot_use(scene: &Scene, code: FailureCode) {
     hub_fails(&["serve", "--data", scene.clinic.hub_folder().to_str().unwrap()], code, 6);
 }
 
-fn set_version(path: &Path, version: u32) {
-    Connection::open(path).unwrap().pragma_update(None, "user_version", version).unwrap();
+/// Changes the version of a database's schema, and returns what it was.
+fn set_version(path: &Path, version: u32) -> u32 {
+    let connection = Connection::open(path).unwrap();
+    let before = connection.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
+    connection.pragma_update(None, "user_version", version).unwrap();
+    before
 }
 
 /// Brings everything into the one file, as the end of the last program that uses it does.
@@ -115,11 +119,11 @@ fn is_copied_aside(path: &Path) -> bool {
 pub(crate) fn the_devices_database_is_newer(code: FailureCode) {
     let scene = Scene::open();
     let path = scene.tablet.data().join("device.db");
-    set_version(&path, 99);
+    let version = set_version(&path, 99);
     let before = fs::read(&path).unwrap();
     device_fails(&scene.tablet, &["queue"], code, 7);
     assert_eq!(fs::read(&path).unwrap(), before, "nothing was touched");
-    set_version(&path, 1);
+    set_version(&path, version);
     scene.still_works();
 }
 
@@ -127,9 +131,9 @@ pub(crate) fn the_hubs_database_is_newer(code: FailureCode) {
     let mut scene = Scene::open();
     scene.clinic.stop_hub();
     for path in hub_databases(&scene) {
-        set_version(&path, 99);
+        let version = set_version(&path, 99);
         hub_cannot_use(&scene, code);
-        set_version(&path, 1);
+        set_version(&path, version);
     }
     scene.clinic.start_hub();
     scene.still_works();

@@ -1,14 +1,24 @@
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
 use async_trait::async_trait;
 use rusqlite::{OptionalExtension, Row, params};
 use serde::Deserialize;
-use tazune_link::{keys::VerifyingKey, receipt::QuarantineReason};
-use tazune_model::{Bytes, DeviceId, RecordId, Sha256, StoreFault, Timestamp};
+use tazune_link::{
+    audit::{Chain, CheckpointRow, Event},
+    keys::{VerifyingKey, sha256},
+    receipt::QuarantineReason,
+};
+use tazune_model::{Bytes, DeviceId, InstitutionCode, RecordId, Sha256, StoreFault, Timestamp};
+use tokio::sync::watch;
 
-use super::{database::Database, from_json, from_optional_json, instant, parsed, to_json, unreadable};
+use super::{
+    audit::{self, Auditor},
+    database::Database,
+    from_json, from_optional_json, instant, parsed, to_json, unreadable,
+};
 use crate::{
     Ports,
+    desk::ReceiptKey,
     store::{
         AcceptedContent, DeskStore, ExportState, JudgedEnvelope, NewExport, PairedDevice, PendingExport, RecordSummary,
         Seen, StoreError,
@@ -16,7 +26,8 @@ use crate::{
 };
 
 /// Each step brings the schema up by one version; a published step is never changed.
-const MIGRATIONS: &[&str] = &["
+pub(super) const MIGRATIONS: &[&str] = &[
+    "
     CREATE TABLE device (
         device TEXT PRIMARY KEY,
         name TEXT NOT NULL,
@@ -52,31 +63,43 @@ const MIGRATIONS: &[&str] = &["
         reason TEXT NOT NULL,
         UNIQUE (record_id, sha256)
     ) STRICT;
-"];
+",
+    audit::SCHEMA,
+];
 
 /// The desk's store in one SQLite file.
-pub struct SqliteDeskStore(Database);
+pub struct SqliteDeskStore {
+    database: Database,
+    auditor: Auditor,
+}
 
 impl SqliteDeskStore {
-    /// Opens or makes the file.
+    /// Opens or makes the file; `receipt_key` signs the checkpoints of its audit.
     ///
     /// # Errors
     /// [`StoreError`], also when the file is damaged or was written by a newer program.
-    pub fn open(path: &Path, ports: &Ports) -> Result<Self, StoreError> {
+    pub async fn open(
+        path: &Path,
+        tenant: InstitutionCode,
+        receipt_key: Arc<ReceiptKey>,
+        now: Timestamp,
+        ports: &Ports,
+    ) -> Result<Self, StoreError> {
         let worker = ports.worker("sqlite").map_err(|error| StoreError::new(StoreFault::Failed, error.to_string()))?;
-        Database::open(path, MIGRATIONS, worker).map(Self)
-    }
-
-    async fn set_export(&self, record: RecordId, sql: &'static str) -> Result<(), StoreError> {
-        self.0.run(move |t| t.execute(sql, [record.to_string()])).await.map(drop)
+        let (database, auditor) = (Database::open(path, MIGRATIONS, worker)?, Auditor::new(tenant, receipt_key));
+        let begins = auditor.clone();
+        database.run(move |t| begins.begin(t, now)).await?;
+        Ok(Self { database, auditor })
     }
 }
 
 #[async_trait]
 impl DeskStore for SqliteDeskStore {
     async fn put_device(&self, device: &PairedDevice) -> Result<(), StoreError> {
-        let device = device.clone();
+        let (device, auditor) = (device.clone(), self.auditor.clone());
         let work = move |t: &rusqlite::Transaction<'_>| {
+            let (chain, at) = (Chain::Device(device.device.clone()), device.paired_at);
+            let paired = Event::DevicePaired { key_sha256: sha256(device.device_key.as_bytes()) };
             t.execute(
                 "INSERT INTO device (device, name, model, os, device_key, sealing_key, paired_at)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
@@ -89,9 +112,10 @@ impl DeskStore for SqliteDeskStore {
                     to_json(&device.sealing_key),
                     instant(device.paired_at),
                 ],
-            )
+            )?;
+            auditor.enter(t, at, [(chain, paired)])
         };
-        self.0.run(work).await.map(drop)
+        self.database.run(work).await
     }
 
     async fn device(&self, device: &DeviceId) -> Result<Option<PairedDevice>, StoreError> {
@@ -110,7 +134,7 @@ impl DeskStore for SqliteDeskStore {
             })
             .optional()
         };
-        self.0.run(work).await
+        self.database.run(work).await
     }
 
     async fn seen(&self, record: RecordId, sha256: Sha256) -> Result<Seen, StoreError> {
@@ -130,10 +154,11 @@ impl DeskStore for SqliteDeskStore {
             let other = t.query_row("SELECT 1 FROM record WHERE record_id = ?1", [&record], |_| Ok(())).optional()?;
             Ok(if other.is_some() { Seen::OtherAccepted } else { Seen::Never })
         };
-        self.0.run(work).await
+        self.database.run(work).await
     }
 
     async fn accept(&self, envelope: JudgedEnvelope, content: AcceptedContent) -> Result<(), StoreError> {
+        let auditor = self.auditor.clone();
         let work = move |t: &rusqlite::Transaction<'_>| {
             let (export, file, bytes) = match content.export {
                 NewExport::NotDue => ("not_due", None, None),
@@ -157,12 +182,15 @@ impl DeskStore for SqliteDeskStore {
                     file,
                     bytes,
                 ],
-            )
+            )?;
+            let accepted = Event::RecordAccepted { record_id: envelope.record_id, content_sha256: envelope.sha256 };
+            auditor.enter(t, envelope.at, [(audit::chain_of(t, &envelope.device)?, accepted)])
         };
-        self.0.run(work).await.map(drop)
+        self.database.run(work).await
     }
 
     async fn quarantine(&self, envelope: JudgedEnvelope, reason: QuarantineReason) -> Result<(), StoreError> {
+        let auditor = self.auditor.clone();
         let work = move |t: &rusqlite::Transaction<'_>| {
             t.execute(
                 "INSERT INTO quarantine (record_id, device, sha256, envelope, receipt, at, reason)
@@ -176,9 +204,12 @@ impl DeskStore for SqliteDeskStore {
                     instant(envelope.at),
                     to_json(&reason),
                 ],
-            )
+            )?;
+            let (record_id, content_sha256) = (envelope.record_id, envelope.sha256);
+            let aside = Event::RecordQuarantined { record_id, content_sha256, reason };
+            auditor.enter(t, envelope.at, [(audit::chain_of(t, &envelope.device)?, aside)])
         };
-        self.0.run(work).await.map(drop)
+        self.database.run(work).await
     }
 
     async fn next_export(&self) -> Result<Option<PendingExport>, StoreError> {
@@ -199,20 +230,54 @@ impl DeskStore for SqliteDeskStore {
             )
             .optional()
         };
-        self.0.run(work).await
+        self.database.run(work).await
     }
 
     async fn export_renaming(&self, record: RecordId) -> Result<(), StoreError> {
-        self.set_export(record, "UPDATE record SET export = 'renaming' WHERE record_id = ?1 AND export = 'waiting'")
-            .await
+        let work = move |t: &rusqlite::Transaction<'_>| {
+            t.execute(
+                "UPDATE record SET export = 'renaming' WHERE record_id = ?1 AND export = 'waiting'",
+                [record.to_string()],
+            )
+        };
+        self.database.run(work).await.map(drop)
     }
 
-    async fn export_written(&self, record: RecordId) -> Result<(), StoreError> {
-        self.set_export(
-            record,
-            "UPDATE record SET export = 'written', content = NULL WHERE record_id = ?1 AND export = 'renaming'",
-        )
-        .await
+    async fn export_written(&self, record: RecordId, at: Timestamp) -> Result<(), StoreError> {
+        let auditor = self.auditor.clone();
+        let work = move |t: &rusqlite::Transaction<'_>| {
+            let written = t
+                .query_row(
+                    "UPDATE record SET export = 'written', content = NULL
+                     WHERE record_id = ?1 AND export = 'renaming' RETURNING device",
+                    [record.to_string()],
+                    audit::device,
+                )
+                .optional()?;
+            let Some(device) = written else { return Ok(()) };
+            auditor.enter(t, at, [(audit::chain_of(t, &device)?, Event::FaceFileWritten { record_id: record })])
+        };
+        self.database.run(work).await
+    }
+
+    async fn note(&self, chain: Chain, event: Event, at: Timestamp) -> Result<(), StoreError> {
+        let auditor = self.auditor.clone();
+        self.database.run(move |t| auditor.enter(t, at, [(chain, event)])).await
+    }
+
+    async fn checkpoints_after(&self, number: i64, max_count: u32) -> Result<Vec<CheckpointRow>, StoreError> {
+        let work = move |t: &rusqlite::Transaction<'_>| {
+            t.prepare_cached(
+                "SELECT number, checkpoint FROM audit_checkpoint WHERE number > ?1 ORDER BY number LIMIT ?2",
+            )?
+            .query_map(params![number, max_count], audit::checkpoint_row)?
+            .collect()
+        };
+        self.database.run(work).await
+    }
+
+    fn audit_grew(&self) -> watch::Receiver<()> {
+        self.auditor.grew()
     }
 
     async fn records(&self) -> Result<Vec<RecordSummary>, StoreError> {
@@ -226,7 +291,7 @@ impl DeskStore for SqliteDeskStore {
             .query_map([], summary)?
             .collect()
         };
-        self.0.run(work).await
+        self.database.run(work).await
     }
 }
 
@@ -262,6 +327,11 @@ mod tests {
     async fn conforms() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("desk.sqlite");
-        crate::store::conformance::desk(async || SqliteDeskStore::open(&path, &Ports::system()).unwrap()).await;
+        let (tenant, key) = (InstitutionCode::new("1310123458").unwrap(), ReceiptKey::for_tests());
+        let now = Timestamp::from_second(1_800_000_000).unwrap();
+        crate::store::conformance::desk(async || {
+            SqliteDeskStore::open(&path, tenant.clone(), key.clone(), now, &Ports::system()).await.unwrap()
+        })
+        .await;
     }
 }

@@ -1,5 +1,7 @@
 //! Both stores on SQLite, each in a file of its own with one thread that writes it.
 
+mod audit;
+mod audit_reader;
 mod database;
 mod desk;
 mod front;
@@ -10,6 +12,7 @@ use rusqlite::{Row, types::Type};
 use serde::{Serialize, de::DeserializeOwned};
 use tazune_model::Timestamp;
 
+pub(crate) use audit_reader::{AuditReader, WitnessError};
 pub use desk::SqliteDeskStore;
 pub use front::SqliteFrontStore;
 
