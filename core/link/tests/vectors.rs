@@ -13,6 +13,10 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 use tazune_link::{
     V1,
+    audit::{
+        Chain, CheckpointBody, CheckpointRow, Entry, EntryRow, Event, Finding, FindingKind, Head, PairingRefusal,
+        SignedCheckpoint, Told, UnsignedCheckpoint, checkpoint_hash, entry_hash, reason_digest, verify,
+    },
     delivery::{Delivery, Reason},
     envelope::{Envelope, EnvelopeHeader, Refusal, check_at_front, open, seal},
     front_api::{
@@ -256,6 +260,83 @@ fn the_states_of_delivery_are_written_as_stored() {
     check_json("revocation.json", &serde_json::to_value(revocations).unwrap());
 }
 
+fn audit_events() -> Vec<(Chain, Event)> {
+    let (record_id, content_sha256) = (record().record_id, Sha256([1; 32]));
+    let (key_sha256, reason_sha256) = (Sha256([2; 32]), reason_digest(&[3; 16], "端末を電車に置き忘れた"));
+    let of_device = [
+        Event::DeviceFound { key_sha256 },
+        Event::RecordFound { record_id, content_sha256 },
+        Event::QuarantinedFound { record_id, content_sha256 },
+        Event::DevicePaired { key_sha256 },
+        Event::DeviceSuspended { reason_sha256 },
+        Event::DeviceResumed { reason_sha256 },
+        Event::DeviceRevoked { reason_sha256 },
+        Event::CertificateRenewed { content_sha256 },
+        Event::RecordAccepted { record_id, content_sha256 },
+        Event::QuarantineAccepted { record_id, content_sha256, reason_sha256 },
+        Event::QuarantineRejected { record_id, content_sha256, reason_sha256 },
+        Event::FaceFileWritten { record_id },
+    ];
+    let aside = QuarantineReason::ALL.map(|reason| Event::RecordQuarantined { record_id, content_sha256, reason });
+    let of_device = of_device.into_iter().chain(aside).map(|event| (Chain::Device(device_id()), event));
+    let session = SessionId::make(&[6; 16]);
+    let refused = PairingRefusal::ALL.map(|reason| Event::PairingRefused { session: session.clone(), reason });
+    let of_desk = [Event::HubStarted, Event::HubStopped, Event::CheckpointKeyChanged { key_sha256 }];
+    let of_desk = of_desk.into_iter().chain(refused).map(|event| (Chain::Desk, event));
+    [(Chain::Desk, Event::AuditBegan)].into_iter().chain(of_device).chain(of_desk).collect()
+}
+
+fn audit_entries() -> (Vec<EntryRow>, Vec<Head>) {
+    let (mut rows, mut heads) = (Vec::new(), Vec::<Head>::new());
+    for (position, (chain, event)) in (1..).zip(audit_events()) {
+        let head = match heads.iter().position(|head| head.chain == chain) {
+            Some(at) => heads.swap_remove(at),
+            None => Head::of_empty(chain),
+        };
+        let (number, at) = (head.number + 1, at("2026-11-20T03:00:00Z"));
+        let (chain, previous) = (head.chain, head.hash);
+        let record_id = event.record_id().map(|record| record.to_string());
+        let entry = Entry { version: V1, tenant: tenant(), position, chain, number, at, event, previous };
+        let json = entry.to_json();
+        heads.push(Head { chain: entry.chain.clone(), number, hash: entry_hash(&json) });
+        rows.push(EntryRow { position, chain: entry.chain.to_string(), number, record_id, entry: json });
+    }
+    heads.sort_by(|a, b| a.chain.cmp(&b.chain));
+    (rows, heads)
+}
+
+#[test]
+fn the_audit_is_written_as_stored() {
+    let (rows, heads) = audit_entries();
+    let body = CheckpointBody {
+        version: V1,
+        tenant: tenant(),
+        number: 1,
+        at: at("2026-11-20T03:00:00Z"),
+        entries: rows.len().try_into().unwrap(),
+        heads: heads.clone(),
+        key: Signer::desk().verifying_key(),
+        previous: Sha256([0; 32]),
+    };
+    let unsigned = UnsignedCheckpoint::new(&body);
+    let signature = signature("audit.json", Label::AuditCheckpoint, &unsigned.bytes_to_sign(), &Signer::desk());
+    let checkpoint = unsigned.sign(signature.clone()).to_json();
+    check_json(
+        "audit.json",
+        &json!({
+            "note": "Entries and checkpoint are exact text.",
+            "reason": { "salt": Bytes(vec![3; 16]), "text": "端末を電車に置き忘れた", "sha256": reason_digest(&[3; 16], "端末を電車に置き忘れた") },
+            "entries": rows.iter().map(|row| &row.entry).collect::<Vec<_>>(),
+            "entry_hashes": rows.iter().map(|row| entry_hash(&row.entry)).collect::<Vec<_>>(),
+            "heads": heads,
+            "checkpoint": checkpoint,
+            "checkpoint_body": body,
+            "checkpoint_hash": checkpoint_hash(&checkpoint),
+            "signature": signature,
+        }),
+    );
+}
+
 fn read<T: DeserializeOwned>(value: &Value) -> T {
     serde_json::from_value(value.clone()).unwrap()
 }
@@ -317,6 +398,49 @@ fn the_stored_pairing_still_works_at_both_ends() {
     device.on(DeviceEvent::Answered(read(&sample["answer"])), start).unwrap();
     let DeviceState::Paired(reply) = device.state() else { panic!("{:?}", device.state()) };
     assert_eq!(**reply, read(&sample["reply"]));
+}
+
+#[test]
+fn the_stored_audit_still_verifies_and_every_altered_entry_of_it_is_found() {
+    if is_update() {
+        return;
+    }
+    let sample = read_stored("audit.json");
+    let key: VerifyingKey = read(&read_stored("keys.json")["receipt_public"]);
+    let row = |text: &Value| {
+        let text: String = read(text);
+        let entry: Entry = serde_json::from_str(&text).unwrap();
+        EntryRow {
+            position: entry.position,
+            chain: entry.chain.to_string(),
+            number: entry.number,
+            record_id: entry.event.record_id().map(|record| record.to_string()),
+            entry: text,
+        }
+    };
+    let rows: Vec<_> = sample["entries"].as_array().unwrap().iter().map(row).collect();
+    let checkpoint: String = read(&sample["checkpoint"]);
+    assert_eq!(SignedCheckpoint::verify(&checkpoint), Some(read(&sample["checkpoint_body"])));
+    let findings = |rows: Vec<EntryRow>| {
+        let (mut findings, mut read) = (Vec::<Finding>::new(), 0);
+        let checkpoints = [CheckpointRow { number: 1, checkpoint: checkpoint.clone() }];
+        let entries = rows.into_iter().map(Ok::<_, ()>);
+        verify(&tenant(), &key, entries, checkpoints.into_iter().map(Ok), |told| match told {
+            Told::Entry(_) => read += 1,
+            Told::Finding(finding) => findings.push(finding),
+        })
+        .unwrap();
+        assert!(read >= sample["entries"].as_array().unwrap().len() - 1);
+        findings
+    };
+    assert_eq!(findings(rows.clone()), []);
+    // One checkpoint over many entries: the entry after one altered holds the hash that it had.
+    for (at, row) in rows.iter().enumerate() {
+        let mut altered = rows.clone();
+        altered[at].entry = row.entry.replacen("2026-11-20", "2026-11-21", 1);
+        let expected = Finding::new(FindingKind::Altered, &*row.chain, row.number);
+        assert!(findings(altered).contains(&expected), "{row:?}");
+    }
 }
 
 #[test]

@@ -322,6 +322,7 @@ fn summary(row: &Row<'_>) -> rusqlite::Result<RecordSummary> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::AuditReader;
 
     #[tokio::test]
     async fn conforms() {
@@ -333,5 +334,48 @@ mod tests {
             SqliteDeskStore::open(&path, tenant.clone(), key.clone(), now, &Ports::system()).await.unwrap()
         })
         .await;
+    }
+
+    /// A device, a record and a quarantined envelope in a database of the first version.
+    #[tokio::test]
+    async fn the_audit_of_an_older_database_begins_with_what_is_there() {
+        const FIRST: &[&str] = &[MIGRATIONS[0]];
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("desk.sqlite");
+        let envelope = include_bytes!("../../../../../tests/vectors/link/envelope.json");
+        let parsed = tazune_link::envelope::Envelope::parse(envelope).unwrap();
+        let (header, digest) = (parsed.header().unwrap(), parsed.sha256());
+        let key = ReceiptKey::for_tests();
+        let older = Database::open(&path, FIRST).unwrap();
+        let (device, record) = (header.device.to_string(), header.record_id.to_string());
+        let device_key = to_json(&key.verifying_key());
+        let work = move |t: &rusqlite::Transaction<'_>| {
+            t.execute("INSERT INTO device VALUES (?1, '', '', '', ?2, '', '')", [&device, &device_key])?;
+            t.execute(
+                "INSERT INTO record (record_id, device, sha256, envelope, receipt, at, outcome, export)
+                 VALUES (?1, ?2, ?3, ?4, '', '', '', 'not_due')",
+                params![record, device, digest.to_string(), envelope],
+            )?;
+            t.execute(
+                "INSERT INTO quarantine (record_id, device, sha256, envelope, receipt, at, reason)
+                 VALUES (?1, 'dev-unknown', ?2, ?3, '', '', '')",
+                params![record, digest.to_string(), envelope],
+            )
+        };
+        older.run(work).await.unwrap();
+        drop(older);
+
+        let (tenant, now) =
+            (InstitutionCode::new("1310123458").unwrap(), Timestamp::from_second(1_800_000_000).unwrap());
+        for _ in 0..2 {
+            SqliteDeskStore::open(&path, tenant.clone(), key.clone(), now).await.unwrap();
+        }
+        let reader = AuditReader::open(&path).unwrap();
+        let summary = reader.verify(&tenant, &key.verifying_key(), |_| {}, |found| panic!("{found}")).unwrap();
+        assert_eq!((summary.entries, summary.checkpoints, summary.chains), (4, 1, 2));
+        let entries = reader.entries(None, 0, 10).unwrap();
+        let told: Vec<_> = entries.iter().map(|row| (row.chain.clone(), row.number)).collect();
+        let chain = Chain::Device(header.device).to_string();
+        assert_eq!(told, [("desk".into(), 1), (chain.clone(), 1), (chain, 2), ("desk".into(), 2)]);
     }
 }
