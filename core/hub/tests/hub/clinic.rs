@@ -114,7 +114,9 @@ impl Clinic {
     pub(crate) async fn desk_store(&self) -> SqliteDeskStore {
         let (tenant, folder) = (InstitutionCode::new(INSTITUTION).unwrap(), self.desk_folder());
         let key = Arc::new(ReceiptKey::load(&folder, &self.random).unwrap());
-        SqliteDeskStore::open(&folder.join("desk.sqlite"), tenant, key, self.clock.now(), &tazune_hub::Ports::system()).await.unwrap()
+        SqliteDeskStore::open(&folder.join("desk.sqlite"), tenant, key, self.clock.now(), &tazune_hub::Ports::system())
+            .await
+            .unwrap()
     }
 
     pub(crate) fn face_folder(&self) -> PathBuf {

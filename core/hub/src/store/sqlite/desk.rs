@@ -346,7 +346,7 @@ mod tests {
         let parsed = tazune_link::envelope::Envelope::parse(envelope).unwrap();
         let (header, digest) = (parsed.header().unwrap(), parsed.sha256());
         let key = ReceiptKey::for_tests();
-        let older = Database::open(&path, FIRST).unwrap();
+        let older = Database::open(&path, FIRST, Ports::system().worker("older").unwrap()).unwrap();
         let (device, record) = (header.device.to_string(), header.record_id.to_string());
         let device_key = to_json(&key.verifying_key());
         let work = move |t: &rusqlite::Transaction<'_>| {
@@ -368,7 +368,7 @@ mod tests {
         let (tenant, now) =
             (InstitutionCode::new("1310123458").unwrap(), Timestamp::from_second(1_800_000_000).unwrap());
         for _ in 0..2 {
-            SqliteDeskStore::open(&path, tenant.clone(), key.clone(), now).await.unwrap();
+            SqliteDeskStore::open(&path, tenant.clone(), key.clone(), now, &Ports::system()).await.unwrap();
         }
         let reader = AuditReader::open(&path).unwrap();
         let summary = reader.verify(&tenant, &key.verifying_key(), |_| {}, |found| panic!("{found}")).unwrap();
