@@ -25,7 +25,7 @@ use tazune_sim::{
 use tokio::runtime::Runtime;
 
 use crate::{
-    process::{Finished, Program},
+    process::{Finished, Launcher, Program},
     tablet::Tablet,
 };
 
@@ -40,6 +40,8 @@ pub struct Clinic {
     world: World,
     gateway: Gateway,
     hub: Option<Program>,
+    /// How the hub is started.
+    hub_launcher: Launcher,
     /// Everything that hubs wrote which have ended.
     hub_transcript: String,
     /// How commands find the desk.
@@ -95,8 +97,16 @@ impl Clinic {
         let runtime = Runtime::new().expect("a runtime starts");
         let gateway = runtime.block_on(Gateway::start(&world, Arc::new(clock), 0)).expect("a gateway starts");
         let desk = ["--data".into(), text(folder.join(HUB_FOLDER))];
-        let (hub, hub_transcript) = (None, String::new());
-        let mut clinic = Self { folder: folder.to_owned(), world, gateway, hub, hub_transcript, desk, runtime };
+        let mut clinic = Self {
+            folder: folder.to_owned(),
+            world,
+            gateway,
+            hub: None,
+            hub_launcher: Launcher::default(),
+            hub_transcript: String::new(),
+            desk,
+            runtime,
+        };
         fs::create_dir(clinic.face_folder()).expect("the receipt computer has its folder");
         clinic.init().success();
         clinic.start_hub();
@@ -135,19 +145,51 @@ impl Clinic {
     /// Starts the hub, if it does not run, and waits until it serves.
     pub fn start_hub(&mut self) {
         if self.hub.is_none() {
-            let mut hub = self.start("serve", &["--ready-json"]);
+            let mut hub = self.start_hub_program();
             hub.expect("ready");
             self.hub = Some(hub);
         }
     }
 
+    /// Starts the hub, if it does not run, and waits until it serves.
+    ///
+    /// # Errors
+    /// How it ended instead.
+    pub fn try_start_hub(&mut self) -> Result<(), Finished> {
+        if self.hub.is_none() {
+            let mut hub = self.start_hub_program();
+            if hub.next_json().is_none() {
+                let ended = hub.finish();
+                self.hub_transcript.push_str(&ended.transcript);
+                return Err(ended);
+            }
+            self.hub = Some(hub);
+        }
+        Ok(())
+    }
+
+    fn start_hub_program(&self) -> Program {
+        let [option, folder] = &self.desk;
+        self.hub_launcher.start("tazune-hub", &["serve", option, folder, "--ready-json"])
+    }
+
+    /// From its next start on, the hub is started in this way.
+    pub fn start_hub_under(&mut self, launcher: Launcher) {
+        self.hub_launcher = launcher;
+    }
+
     /// Asks the hub to stop, and waits until it did.
     pub fn stop_hub(&mut self) {
-        if let Some(hub) = self.hub.take() {
-            let ended = hub.terminate();
-            self.hub_transcript.push_str(&ended.transcript);
+        if let Some(ended) = self.end_hub() {
             ended.success();
         }
+    }
+
+    /// Asks the hub to stop, and waits until it did, or was killed meanwhile; `None` when none runs.
+    pub fn end_hub(&mut self) -> Option<Finished> {
+        let ended = self.hub.take()?.terminate();
+        self.hub_transcript.push_str(&ended.transcript);
+        Some(ended)
     }
 
     /// SIGKILL for the hub.

@@ -1,6 +1,8 @@
 //! What the end-to-end tests and the demo share: the shipped programs, run as people run them, on simulators.
 
 pub mod clinic;
+#[cfg(target_os = "linux")]
+pub mod disk;
 pub mod process;
 pub mod reader_rig;
 pub mod tablet;

@@ -52,6 +52,36 @@ pub fn programs() -> PathBuf {
     folder.expect("build the programs first: cargo build --bins").to_owned()
 }
 
+/// How programs are started: as they are, or with something around them that watches or disturbs them.
+#[derive(Clone, Debug, Default)]
+pub struct Launcher {
+    /// A program and its arguments, to which the program's own are added.
+    pub prefix: Vec<String>,
+    /// Variables that the program has besides those of the tests.
+    pub environment: Vec<(&'static str, String)>,
+}
+
+impl Launcher {
+    /// Starts `program` with these arguments, logging all it can.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    #[must_use]
+    pub fn start(&self, program: &str, arguments: &[&str]) -> Program {
+        let path = programs().join(file_name(program));
+        let mut command = match self.prefix.split_first() {
+            Some((first, rest)) => {
+                let mut command = Command::new(first);
+                command.args(rest).arg(path);
+                command
+            }
+            None => Command::new(path),
+        };
+        command.args(arguments).envs(self.environment.iter().map(|(name, value)| (name, value)));
+        Program::spawn(program, command)
+    }
+}
+
 fn file_name(program: &str) -> String {
     format!("{program}{}", std::env::consts::EXE_SUFFIX)
 }
@@ -63,20 +93,13 @@ impl Program {
     /// When it cannot be started.
     #[must_use]
     pub fn start(program: &str, arguments: &[&str]) -> Self {
-        Self::start_in(program, arguments, &[])
+        Launcher::default().start(program, arguments)
     }
 
-    /// The same, with these environment variables besides.
-    ///
-    /// # Panics
-    /// When it cannot be started.
-    #[must_use]
-    pub fn start_in(program: &str, arguments: &[&str], environment: &[(&str, &Path)]) -> Self {
-        let mut child = Command::new(programs().join(file_name(program)))
-            .args(arguments)
+    fn spawn(program: &str, mut command: Command) -> Self {
+        let mut child = command
             .env("RUST_LOG", "debug")
             .env("TAZUNE_LOG", "debug")
-            .envs(environment.iter().copied())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

@@ -6,7 +6,7 @@ use serde_json::Value;
 use tazune_sim::vpcd::{InField, SharedCard};
 
 use crate::{
-    process::{Finished, Program},
+    process::{Finished, Launcher, Program},
     reader_rig::{ReaderRig, SLOTS, SOCKET_VARIABLE},
 };
 
@@ -16,6 +16,7 @@ pub const PIN: &str = "1234";
 /// A device with its data folder.
 pub struct Tablet {
     data: PathBuf,
+    launcher: Launcher,
     /// The readers plugged into it, if it has any.
     readers: Option<Arc<ReaderRig>>,
 }
@@ -23,8 +24,14 @@ pub struct Tablet {
 impl Tablet {
     /// A device that keeps its data in `data`.
     #[must_use]
-    pub const fn new(data: PathBuf) -> Self {
-        Self { data, readers: None }
+    pub fn new(data: PathBuf) -> Self {
+        Self { data, launcher: Launcher::default(), readers: None }
+    }
+
+    /// The same device, its programs started in this way.
+    #[must_use]
+    pub fn under(&self, launcher: Launcher) -> Self {
+        Self { data: self.data.clone(), launcher, readers: self.readers.clone() }
     }
 
     /// The same device with readers plugged in: its visits read cards at the first of them, by PC/SC.
@@ -43,10 +50,10 @@ impl Tablet {
     #[must_use]
     pub fn start(&self, arguments: &[&str]) -> Program {
         let data = self.data.to_str().expect("test folders have plain names");
-        let arguments = [&["--data", data, "--insecure-file-keys", "--json"], arguments].concat();
-        let socket = self.readers.as_ref().map(|readers| readers.socket());
-        let environment: Vec<_> = socket.iter().map(|socket| (SOCKET_VARIABLE, socket.as_path())).collect();
-        Program::start_in("tazune", &arguments, &environment)
+        let socket = |readers: &Arc<ReaderRig>| readers.socket().into_os_string().into_string().expect("a plain name");
+        let mut launcher = self.launcher.clone();
+        launcher.environment.extend(self.readers.as_ref().map(|readers| (SOCKET_VARIABLE, socket(readers))));
+        launcher.start("tazune", &[&["--data", data, "--insecure-file-keys", "--json"], arguments].concat())
     }
 
     /// Runs `tazune` to its end.
