@@ -1,14 +1,15 @@
 //! What a hub is told once, by `init`, and reads at every start: one `settings.json` per role.
 
 use std::{
-    fmt, fs, io,
+    fmt, fs,
+    io::{self, ErrorKind},
     net::SocketAddr,
     path::{Path, PathBuf},
 };
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use tazune_link::pairing::is_front;
-use tazune_model::{Bytes, ConsentItem, FailureCode, InstitutionCode, Sha256};
+use tazune_model::{Bytes, ConsentItem, FailureCode, InstitutionCode, Sha256, StoreFault};
 
 use crate::files;
 
@@ -49,10 +50,14 @@ pub enum SettingError {
 }
 
 impl SettingError {
-    /// The failure a person meets.
+    /// The failure a person meets: a full or failing disk is not mended by another setting.
     #[must_use]
-    pub const fn failure_code(&self) -> FailureCode {
-        FailureCode::SettingInvalid
+    pub fn failure_code(&self) -> FailureCode {
+        match self {
+            Self::File { source, .. } if is_full(source) => StoreFault::DiskFull.failure_code(),
+            Self::File { source, .. } if !is_about_the_path(source) => StoreFault::Failed.failure_code(),
+            _ => FailureCode::SettingInvalid,
+        }
     }
 
     pub(crate) fn value(name: impl Into<String>, why: impl fmt::Display) -> Self {
@@ -63,6 +68,26 @@ impl SettingError {
         let path = path.to_owned();
         |source| Self::File { path, source }
     }
+}
+
+fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
+}
+
+/// Whether the system says that the path is wrong or may not be used, rather than that reading or writing it failed.
+fn is_about_the_path(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::NotFound
+            | ErrorKind::PermissionDenied
+            | ErrorKind::AlreadyExists
+            | ErrorKind::NotADirectory
+            | ErrorKind::IsADirectory
+            | ErrorKind::ReadOnlyFilesystem
+            | ErrorKind::InvalidInput
+            | ErrorKind::InvalidFilename
+            | ErrorKind::InvalidData
+    )
 }
 
 /// Where a front is reached: `https://host:port` and nothing else.
@@ -229,6 +254,15 @@ mod tests {
         ] {
             assert!(text.parse::<FrontAddress>().is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_disk_that_is_full_or_broken_is_no_wrong_setting() {
+        let code = |error: io::Error| SettingError::file(Path::new("lock"))(error).failure_code();
+        assert_eq!(code(ErrorKind::StorageFull.into()), FailureCode::DiskFull);
+        assert_eq!(code(io::Error::other("input/output error")), FailureCode::StoreFailed);
+        assert_eq!(code(ErrorKind::NotFound.into()), FailureCode::SettingInvalid);
+        assert_eq!(code(ErrorKind::PermissionDenied.into()), FailureCode::SettingInvalid);
     }
 
     #[test]

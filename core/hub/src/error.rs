@@ -16,7 +16,7 @@ pub enum StartError {
 impl StartError {
     /// The failure a person meets.
     #[must_use]
-    pub const fn failure_code(&self) -> FailureCode {
+    pub fn failure_code(&self) -> FailureCode {
         match self {
             Self::Setting(error) => error.failure_code(),
             Self::Store(error) => error.failure_code(),
