@@ -98,6 +98,18 @@ static SUITES: &[Suite] = &[
         is_extra: false,
     },
     Suite {
+        name: "order",
+        covers: "a sync precedes \"saved\", the front's answer, each receipt and each rename, as strace sees it",
+        tools: &[&tools::STRACE],
+        // The suite before has built the programs.
+        steps: &[Step::new(
+            "cargo",
+            &["test", "--workspace", "--exclude", "xtask", "--test", "crash", "--", "order::"],
+        )
+        .with(&[("TAZUNE_MUST_TRACE", "1")])],
+        is_extra: false,
+    },
+    Suite {
         name: "reader",
         covers: "visits at a PC/SC reader, and OpenSC on the same card; tazune built with readers",
         tools: &[&tools::CLIPPY, &tools::PCSC_LIBRARY, &tools::READERS, &tools::NAMESPACES],

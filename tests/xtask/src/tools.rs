@@ -89,6 +89,13 @@ pub(crate) static MINGW: Tool = Tool {
     install: &[APT_UPDATE, apt_install(&["install", "--yes", "--no-install-recommends", "gcc-mingw-w64-x86-64"])],
 };
 
+/// Shows the system calls of a program; there only where this user may trace.
+pub(crate) static STRACE: Tool = Tool {
+    name: "strace, with the right to trace,",
+    is_there: || Step::new("strace", &["-D", "-f", "-o", "/dev/null", "true"]).succeeds_quietly(),
+    install: &[APT_UPDATE, apt_install(&["install", "--yes", "--no-install-recommends", "strace"])],
+};
+
 /// What the laptop tool needs on Linux to be built with card readers.
 pub(crate) static PCSC_LIBRARY: Tool = Tool {
     name: "the PC/SC library with its headers",
