@@ -124,6 +124,29 @@ pub(crate) fn local_client() -> Result<reqwest::Client, TlsError> {
     http_client_builder().timeout(LOCAL_CALL_WITHIN).tls_backend_preconfigured(config).build().map_err(TlsError::from)
 }
 
+/// Why an answer has no body that can be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BodyError {
+    /// The connection broke.
+    #[error("it broke off: {0}")]
+    Interrupted(#[from] reqwest::Error),
+    /// It is longer than any answer of its kind.
+    #[error("it is too long")]
+    TooLarge,
+}
+
+/// Reads an answer's body, but not more than `limit_bytes`.
+pub(crate) async fn read_body(mut response: reqwest::Response, limit_bytes: usize) -> Result<Vec<u8>, BodyError> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await? {
+        if body.len() + chunk.len() > limit_bytes {
+            return Err(BodyError::TooLarge);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
 /// What every HTTP client of the hub has in common: no proxy of the environment, no redirects, no delay of small packets.
 fn http_client_builder() -> reqwest::ClientBuilder {
     reqwest::Client::builder()
@@ -223,5 +246,24 @@ impl ClientCertVerifier for AlsoExpired {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.0.supported_verify_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::{Router, routing::get};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn no_more_of_an_answer_is_read_than_allowed() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        let server = tokio::spawn(axum::serve(listener, Router::new().route("/", get(async || "hello"))).into_future());
+        let ask = async || local_client().unwrap().get(&url).send().await.unwrap();
+        assert_eq!(read_body(ask().await, 5).await.unwrap(), b"hello");
+        assert!(matches!(read_body(ask().await, 4).await, Err(BodyError::TooLarge)));
+        server.abort();
     }
 }

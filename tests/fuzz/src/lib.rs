@@ -45,6 +45,7 @@ pub static TARGETS: &[Target] = &[
     link::ENVELOPE,
     link::RECORD,
     link::RECEIPT,
+    link::TOMBSTONE,
     gateway::CHALLENGE,
     gateway::ANSWER,
     gateway::REQUEST,

@@ -11,6 +11,8 @@ use tazune_link::{
     pairing::{DevicePairing, Hello, PairingCode, PairingOffer, Reply, SealedHello, is_front},
     receipt::{ExpectedReceipt, ReceiptBody, SignedReceipt},
     record::SignedRecord,
+    revocation::Revocation,
+    tombstone::{ExpectedTombstone, SignedTombstone, TombstoneBody},
 };
 use tazune_model::{Bytes, DeviceId, InstitutionCode, Timestamp, VisitRecord};
 
@@ -112,7 +114,7 @@ pub(crate) const DESK_WORK: Target = Target {
             envelope_rules(envelope.as_slice());
         }
     },
-    seeds: || samples::front_api("desk_work"),
+    seeds: || [samples::front_api("desk_work"), samples::front_api("desk_work_of_devices")].concat(),
 };
 
 /// Desk to front: receipts.
@@ -191,6 +193,22 @@ pub(crate) const RECEIPT: Target = Target {
         }
     },
     seeds: || samples::RECEIPTS.map(<[u8]>::to_vec).into(),
+};
+
+/// Front to device: the tombstone, and how far a revoked device is.
+pub(crate) const TOMBSTONE: Target = Target {
+    name: "tombstone",
+    run: |data| {
+        shape::<TombstoneBody>(data);
+        shape::<Revocation>(data);
+        let Some(tombstone) = readable::<SignedTombstone>(data) else { return };
+        let expected = ExpectedTombstone { tenant: &KEYS.tenant, device: &KEYS.device_id, device_key: &KEYS.device };
+        if let Ok(body) = tombstone.verify(&KEYS.receipt, &expected) {
+            let sample: SignedTombstone = serde_json::from_slice(samples::TOMBSTONE).expect("the sample is one");
+            assert_eq!(sample.verify(&KEYS.receipt, &expected), Ok(body), "forged");
+        }
+    },
+    seeds: || vec![samples::TOMBSTONE.to_vec(), br#""handing_in""#.to_vec()],
 };
 
 /// Who the samples are of.

@@ -11,6 +11,7 @@ pub(crate) const ENVELOPE: &[u8] = vector!("envelope");
 pub(crate) const RECORD: &[u8] = vector!("record");
 pub(crate) const VISIT_RECORD: &[u8] = vector!("visit-record");
 pub(crate) const RECEIPTS: [&[u8]; 2] = [vector!("receipt-accepted"), vector!("receipt-quarantined")];
+pub(crate) const TOMBSTONE: &[u8] = vector!("tombstone");
 const FRONT_API: &[u8] = vector!("front-api");
 const PAIRING: &[u8] = vector!("pairing");
 const KEYS: &[u8] = vector!("keys");

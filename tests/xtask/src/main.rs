@@ -3,6 +3,7 @@
 
 mod bench;
 mod demo;
+mod fuzz;
 mod lint;
 mod run;
 mod suites;
@@ -27,6 +28,8 @@ enum Task {
     Test(suites::Options),
     /// Runs the suites that need no test run: format, clippy, deny, house.
     Lint,
+    /// Searches for inputs that break a message's rules, with libFuzzer.
+    Fuzz(fuzz::Options),
     /// Measures the numbers to hold and shows `target/bench/report.md`.
     Bench,
 }
@@ -36,6 +39,7 @@ fn main() -> ExitCode {
         Task::Demo(options) => demo::demo(&options),
         Task::Test(options) => suites::test(&options),
         Task::Lint => lint::lint(),
+        Task::Fuzz(options) => fuzz::fuzz(&options),
         Task::Bench => bench::bench(),
     };
     if succeeded { ExitCode::SUCCESS } else { ExitCode::FAILURE }

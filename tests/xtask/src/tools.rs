@@ -72,6 +72,19 @@ pub(crate) static MDBOOK: Tool = Tool {
         .with(CHEAP)],
 };
 
+/// The compiler that libFuzzer's instrumentation needs.
+pub(crate) static NIGHTLY: Tool = Tool {
+    name: "Rust's nightly compiler",
+    is_there: || Step::new("cargo", &["+nightly", "--version"]).succeeds_quietly(),
+    install: &[Step::new("rustup", &["toolchain", "install", "nightly", "--profile", "minimal"])],
+};
+
+pub(crate) static CARGO_FUZZ: Tool = Tool {
+    name: "cargo-fuzz",
+    is_there: || Step::new("cargo", &["fuzz", "--version"]).succeeds_quietly(),
+    install: &[Step::new("cargo", &["install", "--locked", "cargo-fuzz", "--version", "0.13.2"]).with(CHEAP)],
+};
+
 pub(crate) static WINDOWS_TARGET: Tool = Tool {
     name: "Rust's standard library for x86_64-pc-windows-gnu",
     is_there: || {

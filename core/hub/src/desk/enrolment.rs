@@ -3,12 +3,20 @@ use serde::{Deserialize, Serialize};
 use tazune_model::{Bytes, DeviceId, FailureCode, InstitutionCode};
 use zeroize::Zeroizing;
 
+use crate::tls;
+
+/// A chain of certificates has some kilobytes.
+const MAX_ANSWER_BYTES: usize = 64 << 10;
+
 /// The gateway did not enrol a device.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum EnrolmentError {
     /// No answer.
     #[error("the gateway cannot be reached: {0}")]
     Unreachable(#[from] reqwest::Error),
+    /// An answer that broke off or does not end.
+    #[error("the gateway's answer cannot be read: {0}")]
+    Unreadable(#[from] tls::BodyError),
     /// An answer that says no.
     #[error("the gateway refused (HTTP {0})")]
     Refused(u16),
@@ -63,7 +71,7 @@ impl Enrolment {
         if !status.is_success() {
             return Err(EnrolmentError::Refused(status.as_u16()));
         }
-        let body = response.bytes().await?;
+        let body = tls::read_body(response, MAX_ANSWER_BYTES).await?;
         let answer: Answer = serde_json::from_slice(&body).map_err(|_| EnrolmentError::Garbage)?;
         if answer.certificates.is_empty() { Err(EnrolmentError::Garbage) } else { Ok(answer.certificates) }
     }

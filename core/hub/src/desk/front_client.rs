@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use reqwest::{Client, Method, header};
 use serde::Serialize;
 use tazune_link::{
+    envelope::MAX_BATCH_BYTES,
     front_api::{
         self, ApiError, DESK_RECEIPTS, DESK_WORK, DeskReceipt, DeskReceipts, DeskWork, DeviceRegistration, ErrorBody,
         PairingAnswer, PairingOpened, parse_answer,
@@ -15,7 +16,11 @@ use tazune_model::{DeviceId, Timestamp};
 use crate::{
     config::FrontAddress,
     ports::{FrontPort, NoAnswer},
+    tls,
 };
+
+/// A full batch of envelopes in base64, and room for hellos and what devices were heard of.
+const MAX_ANSWER_BYTES: usize = 2 * MAX_BATCH_BYTES;
 
 /// Seconds a question for work waits at the front; below the time-out of the client.
 const WAIT_S: u32 = 25;
@@ -118,6 +123,7 @@ impl FrontPort for Https {
         }
         let response = request.send().await.map_err(no_answer)?;
         let status = response.status().as_u16();
-        Ok((status, response.bytes().await.map_err(no_answer)?.to_vec()))
+        let answer = tls::read_body(response, MAX_ANSWER_BYTES).await.map_err(|error| NoAnswer(error.to_string()))?;
+        Ok((status, answer))
     }
 }
