@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use tazune_link::pairing::is_front;
 use tazune_model::{Bytes, ConsentItem, FailureCode, InstitutionCode, Sha256, StoreFault};
 
-use crate::files;
+use crate::{disk::DiskLimits, files};
 
 /// Name of the settings file in either data folder; it is written last, so where it is, everything else is.
 pub(crate) const SETTINGS: &str = "settings.json";
@@ -60,11 +60,13 @@ impl SettingError {
         }
     }
 
-    pub(crate) fn value(name: impl Into<String>, why: impl fmt::Display) -> Self {
+    /// A value that cannot be.
+    pub fn value(name: impl Into<String>, why: impl fmt::Display) -> Self {
         Self::Value { name: name.into(), why: why.to_string() }
     }
 
-    pub(crate) fn file(path: &Path) -> impl FnOnce(io::Error) -> Self {
+    /// A file or folder that cannot be used, for `map_err`.
+    pub fn file(path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
         |source| Self::File { path, source }
     }
@@ -170,6 +172,9 @@ pub struct FrontSettings {
     pub institution: InstitutionCode,
     /// Address and port to listen on; port 0 lets the system choose.
     pub listen: SocketAddr,
+    /// When the disk of this folder counts as nearly full.
+    #[serde(default)]
+    pub disk: DiskLimits,
 }
 
 /// What the desk must know; secrets are files of their own.
@@ -197,12 +202,39 @@ pub struct DeskSettings {
     /// Where the audit's checkpoints are witnessed, best on another disk; `None` is a file beside the database.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub audit_witness: Option<PathBuf>,
+    /// When the disks of this folder and of the face folder count as nearly full.
+    #[serde(default)]
+    pub disk: DiskLimits,
 }
 
 impl DeskSettings {
     /// The witness of the desk in `folder`.
     pub(crate) fn audit_witness_in(&self, folder: &Path) -> PathBuf {
         self.audit_witness.clone().unwrap_or_else(|| folder.join("audit-witness.jsonl"))
+    }
+}
+
+/// What settings ask of the service that runs a hub.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ServiceNeeds {
+    /// The folder that face files are written to.
+    pub face_folder: Option<PathBuf>,
+    /// Whether the front listens on a port that only a privileged program may take.
+    pub low_port: bool,
+}
+
+impl ServiceNeeds {
+    /// Adds what the settings of a role's folder ask.
+    ///
+    /// # Errors
+    /// [`SettingError`] when there are none, or they are not of their shape.
+    pub fn read(&mut self, folder: &Path) -> Result<(), SettingError> {
+        if let Ok(front) = load::<FrontSettings>(folder) {
+            self.low_port = (1..1024).contains(&front.listen.port());
+            return Ok(());
+        }
+        self.face_folder = Some(load::<DeskSettings>(folder)?.face_folder);
+        Ok(())
     }
 }
 

@@ -24,7 +24,8 @@ use crate::{
     Random,
     ca::{CaError, HubCa, Identity},
     config::{self, DeskSettings, FrontAddress, FrontSettings, SETTINGS, SettingError},
-    desk::keys,
+    desk::{face::FaceFolder, keys},
+    disk::DiskLimits,
     files,
 };
 
@@ -106,6 +107,9 @@ pub fn init(options: &InitOptions, random: &Random, now: Timestamp) -> Result<()
         random,
     )?;
 
+    let claimed = FaceFolder::new(face_folder.clone(), &desk).claim();
+    claimed.map_err(SettingError::file(&face_folder))?;
+
     config::save(
         &desk,
         &DeskSettings {
@@ -119,10 +123,14 @@ pub fn init(options: &InitOptions, random: &Random, now: Timestamp) -> Result<()
             consent_items: ConsentItem::ALL.to_vec(),
             purge_after_hours: options.purge_after_hours,
             audit_witness: None,
+            disk: DiskLimits::default(),
         },
     )?;
     let listen = options.front_listen.unwrap_or_else(|| (Ipv4Addr::UNSPECIFIED, first.port()).into());
-    config::save(&front, &FrontSettings { institution: options.institution.clone(), listen })
+    config::save(
+        &front,
+        &FrontSettings { institution: options.institution.clone(), listen, disk: DiskLimits::default() },
+    )
 }
 
 fn make_front(folder: &Path, identity: Identity, hub_ca: &[u8]) -> Result<(), SettingError> {

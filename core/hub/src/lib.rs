@@ -11,6 +11,8 @@
 //! | [`store`] | what both keep, as traits with one conformance suite, on SQLite |
 //! | [`audit`] | reads and verifies the audit of a desk without the desk |
 //! | [`admin`] | how commands talk to the running desk |
+//! | [`service`], [`logs`] | what an unattended hub needs of its system |
+//! | [`telemetry`], [`Health`], [`OpsPort`] | what watches over an unattended hub |
 
 pub mod admin;
 pub mod audit;
@@ -18,18 +20,27 @@ mod ca;
 mod clock;
 pub mod config;
 pub mod desk;
+mod disk;
 mod error;
 mod files;
 pub mod front;
+mod health;
 pub mod init;
+pub mod logs;
+mod ops;
 mod ports;
 mod random;
+pub mod service;
 mod stop;
 pub mod store;
+pub mod telemetry;
 mod tls;
 
 pub use clock::SystemClock;
+pub use disk::DiskLimits;
 pub use error::StartError;
+pub use health::Health;
+pub use ops::OpsPort;
 pub use ports::{FrontPort, Job, NoAnswer, Ports, Worker};
 pub use random::Random;
 pub use stop::{Stop, Stopping};

@@ -38,6 +38,8 @@ pub const DESK_PAIRING: &str = "/v1/desk/pairing/{session}";
 pub const DESK_PAIRING_STATE: &str = "/v1/desk/pairing/{session}/state";
 /// `PUT`, desk: [`DeviceRegistration`] to 204. See [`desk_device_path`].
 pub const DESK_DEVICE: &str = "/v1/desk/devices/{device}";
+/// `GET`, anybody: 200 while the front is well, else 503; no body.
+pub const HEALTH: &str = "/healthz";
 
 /// Longest time a question may wait for news.
 pub const MAX_WAIT: Duration = Duration::from_secs(30);

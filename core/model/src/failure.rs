@@ -134,6 +134,8 @@ failure_codes! {
     DatabaseDamaged = "TZ-S03",
     /// The database could not be read or written just now.
     StoreFailed = "TZ-S04",
+    /// The disk is nearly full; nothing has failed yet.
+    DiskNearlyFull = "TZ-S05",
     /// The key store is locked.
     KeyStoreLocked = "TZ-K01",
     /// Keys in plain files were not asked for by name.
@@ -152,6 +154,8 @@ failure_codes! {
     SettingInvalid = "TZ-D05",
     /// The audit at the desk is not whole: something was altered, taken out or cut off.
     AuditBroken = "TZ-D06",
+    /// The hub could not be made a service of the system, or asked about as one.
+    ServiceFailed = "TZ-D07",
     /// A command names a device or record that is not there, or asks for what was decided otherwise.
     DecisionImpossible = "TZ-D08",
 }

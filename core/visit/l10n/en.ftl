@@ -239,6 +239,8 @@ failure-TZ-S03-title = The data is damaged and cannot be read
 failure-TZ-S03-do = A copy was put aside and the original left as it is. Do not delete it; tell the clinic's administrator.
 failure-TZ-S04-title = The data cannot be read or written just now
 failure-TZ-S04-do = Wait a little and try again. If it happens again, restart the device.
+failure-TZ-S05-title = The disk is nearly full
+failure-TZ-S05-do = Free some space. Do not delete anything in Tazune's own folder.
 failure-TZ-K01-title = The key store is locked
 failure-TZ-K01-do = Unlock the device, or sign in again.
 failure-TZ-K02-title = Keys in plain files are not allowed
@@ -257,6 +259,8 @@ failure-TZ-D05-title = A setting is missing or wrong
 failure-TZ-D05-do = Correct the setting that is named, and start again.
 failure-TZ-D06-title = The audit is not whole
 failure-TZ-D06-do = Leave the database as it is, make a copy, and tell your supplier and the person responsible.
+failure-TZ-D07-title = The hub cannot be run as a service
+failure-TZ-D07-do = Try again with an administrator's rights.
 failure-TZ-D08-title = There is no such device or record, or this cannot be decided
 failure-TZ-D08-do = See the list for names and states.
 

@@ -294,6 +294,23 @@ impl Clinic {
         self.folder.join("face")
     }
 
+    /// Takes the face folder away, as a share that is not connected.
+    ///
+    /// # Panics
+    /// When it is not there.
+    pub fn disconnect_face_folder(&self) {
+        fs::remove_dir_all(self.face_folder()).expect("the face folder is there");
+    }
+
+    /// Brings it back: empty but for the marker that the hub put there.
+    ///
+    /// # Panics
+    /// When it is there.
+    pub fn connect_face_folder(&self) {
+        fs::create_dir(self.face_folder()).expect("the face folder is not there");
+        fs::write(self.face_folder().join(".tazune-face-folder"), "").expect("the marker can be written");
+    }
+
     /// The hub's data.
     #[must_use]
     pub fn hub_folder(&self) -> PathBuf {

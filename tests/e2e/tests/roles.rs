@@ -34,13 +34,13 @@ struct Scene {
 fn the_front_holds_no_key_of_the_clinic_and_nothing_of_the_patient() {
     let mut scene = Scene::open();
     // Without its folder the desk cannot give the face file away, and has to keep it.
-    fs::remove_dir_all(scene.clinic.face_folder()).unwrap();
+    scene.clinic.disconnect_face_folder();
     assert_eq!(scene.visit("hidden")["state"], "accepted");
     assert_eq!(scene.clinic.records()[0]["outcome"], "answer");
     assert!(!scene.marks.found_in_folder(&scene.desk_folder).is_empty(), "the desk has the patient's answer");
     scene.check_front();
 
-    fs::create_dir(scene.clinic.face_folder()).unwrap();
+    scene.clinic.connect_face_folder();
     let [name] = scene.face_files().try_into().unwrap();
     let face = fs::read(scene.clinic.face_folder().join(name)).unwrap();
     assert!(!scene.marks.found_in(&face).is_empty(), "the search knows how a face file writes the patient");

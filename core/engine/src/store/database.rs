@@ -272,6 +272,48 @@ pub(super) mod tests {
         }
     }
 
+    /// What a table holds, each value as text.
+    fn rows(connection: &Connection, table: &str, columns: &[String]) -> Vec<Vec<String>> {
+        let quoted: Vec<_> = columns.iter().map(|column| format!("quote({column})")).collect();
+        let mut all = connection.prepare(&format!("SELECT {} FROM {table} ORDER BY 1", quoted.join(", "))).unwrap();
+        let row = |row: &rusqlite::Row<'_>| (0..columns.len()).map(|at| row.get(at)).collect();
+        all.query_map([], row).unwrap().map(Result::unwrap).collect()
+    }
+
+    #[test]
+    fn every_row_of_every_version_that_was_shipped_comes_along_and_can_be_used() {
+        let folder = tempfile::tempdir().unwrap();
+        for version in 1..=MIGRATIONS.len() {
+            let file = format!("../../tests/vectors/databases/device-v{version}.sql");
+            let dump = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
+            if version == MIGRATIONS.len() && !dump.exists() {
+                continue;
+            }
+            let path = folder.path().join(format!("shipped-{version}.db"));
+            let old = Connection::open(&path).unwrap();
+            let sql = fs::read_to_string(&dump).unwrap_or_else(|_| panic!("add {}", dump.display()));
+            old.execute_batch(&sql).unwrap();
+            assert_eq!(schema_version(&old).unwrap(), version);
+            let columns = |table: &str| -> Vec<String> {
+                let all = old.prepare(&format!("SELECT * FROM {table}")).unwrap();
+                all.column_names().into_iter().map(ToOwned::to_owned).collect()
+            };
+            let tables = ["meta", "drafts", "records"].map(|table| (table, columns(table)));
+            let content = |connection: &Connection| tables.clone().map(|(table, of)| rows(connection, table, &of));
+            let before = content(&old);
+            assert!(before.iter().all(|rows| !rows.is_empty()));
+
+            let mut database = Database::open(&path, keys()).unwrap();
+            assert_eq!(schema_version(&database.connection).unwrap(), MIGRATIONS.len());
+            for (new, old) in content(&database.connection).iter().zip(&before) {
+                assert!(old.iter().all(|row| new.contains(row)), "{version}: {new:?}");
+            }
+            assert_eq!(database.records().unwrap().len(), 2, "{version}");
+            assert_eq!(database.purged_count().unwrap(), 1, "{version}");
+            assert_eq!(database.drafts().unwrap().len(), 1, "{version}");
+        }
+    }
+
     #[test]
     fn a_newer_database_is_refused_untouched() {
         let folder = tempfile::tempdir().unwrap();

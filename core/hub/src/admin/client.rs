@@ -9,7 +9,7 @@ use super::{
     AdminFile, admin_file,
     messages::{
         AdminRefusal, Decision, OpenedPairing, PAIRING, PAIRING_CODE, PAIRING_DECISION, PAIRINGS, PairingView, RECORDS,
-        RecordsView, TypedCode,
+        RecordsView, TypedCode, WARNINGS, Warnings,
     },
 };
 use crate::tls;
@@ -84,6 +84,11 @@ impl AdminClient {
     /// The records of the desk.
     pub async fn records(&self) -> Result<RecordsView, AdminError> {
         self.call(Method::GET, RECORDS.into(), None::<&()>).await
+    }
+
+    /// What a person should know beside the answer to any command.
+    pub async fn warnings(&self) -> Result<Warnings, AdminError> {
+        self.call(Method::GET, WARNINGS.into(), None::<&()>).await
     }
 
     async fn call<T: DeserializeOwned>(

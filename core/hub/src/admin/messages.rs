@@ -17,6 +17,9 @@ pub(super) const PAIRING_DECISION: &str = "/v1/pairings/{session}/decision";
 /// `GET`: [`RecordsView`].
 pub(super) const RECORDS: &str = "/v1/records";
 
+/// `GET`: [`Warnings`].
+pub(super) const WARNINGS: &str = "/v1/warnings";
+
 /// A pairing session that was opened.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OpenedPairing {
@@ -99,6 +102,13 @@ pub struct RecordsView {
     pub records: Vec<RecordSummary>,
     /// Why face files wait, if they do.
     pub face_failure: Option<FailureCode>,
+}
+
+/// What a person is told beside the answer to any command.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Warnings {
+    /// What will hurt if nobody acts.
+    pub codes: Vec<FailureCode>,
 }
 
 /// Body of every answer that is no success.

@@ -25,7 +25,7 @@ use super::{
     AdminFile, admin_file,
     messages::{
         AdminRefusal, Decision, OpenedPairing, PAIRING, PAIRING_CODE, PAIRING_DECISION, PAIRINGS, PairingView, RECORDS,
-        RecordsView, TypedCode,
+        RecordsView, TypedCode, WARNINGS, Warnings,
     },
 };
 use crate::{
@@ -33,6 +33,7 @@ use crate::{
     config::SettingError,
     desk::{PairError, Pairings, Records},
     files,
+    health::Health,
     store::StoreError,
 };
 
@@ -41,6 +42,7 @@ use crate::{
 pub(crate) struct AdminState {
     pub(crate) pairings: Arc<Pairings>,
     pub(crate) records: Records,
+    pub(crate) health: Arc<Health>,
 }
 
 /// The admin port: listens on this computer only, and its file says where.
@@ -68,6 +70,7 @@ impl AdminPort {
             .route(PAIRING_CODE, post(code))
             .route(PAIRING_DECISION, post(decision))
             .route(RECORDS, get(records))
+            .route(WARNINGS, get(warnings))
             .layer(middleware::from_fn_with_state(expected, only_with_token))
             .with_state(state);
         Ok(Self { listener, address, router, file })
@@ -133,6 +136,10 @@ async fn decision(
 async fn records(State(state): State<AdminState>) -> Result<Json<RecordsView>, Refused> {
     let records = state.records.list().await?;
     Ok(Json(RecordsView { records, face_failure: state.records.face_failure() }))
+}
+
+async fn warnings(State(state): State<AdminState>) -> Json<Warnings> {
+    Json(Warnings { codes: state.health.warnings().into_iter().collect() })
 }
 
 struct Refused {

@@ -5,11 +5,13 @@ mod pair;
 mod records;
 mod remedy;
 mod serve;
+mod service;
+mod warning;
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{fmt, path::PathBuf, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand};
-use tazune_hub::{StartError, admin::AdminError, config::SettingError};
+use tazune_hub::{StartError, admin::AdminError, config::SettingError, service::ServiceError};
 use tazune_model::FailureCode;
 
 /// How a command ended: its exit code, the same in every version.
@@ -30,6 +32,10 @@ pub(crate) enum Exit {
     Refused = 5,
     /// The database cannot be used.
     Store = 6,
+    /// The service manager refused.
+    Service = 7,
+    /// A second signal ended the hub before it was done.
+    StoppedAtOnce = 8,
 }
 
 impl From<Exit> for ExitCode {
@@ -51,17 +57,33 @@ impl Failure {
         Self { exit, code, text: text.to_string() }
     }
 
+    const fn exit(&self) -> Exit {
+        self.exit
+    }
+
     /// Says what went wrong and what to do, and ends with its exit code.
     #[expect(clippy::print_stderr, reason = "a command says on stderr why it failed")]
     pub(crate) fn report(self) -> ExitCode {
-        match self.code {
-            Some(code) => eprintln!("tazune-hub: {code}: {}", self.text),
-            None => eprintln!("tazune-hub: {}", self.text),
-        }
+        eprintln!("tazune-hub: {self}");
         for line in self.code.map(remedy::of).unwrap_or_default() {
             eprintln!("  {line}");
         }
         self.exit.into()
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.code {
+            Some(code) => write!(f, "{code}: {}", self.text),
+            None => f.write_str(&self.text),
+        }
+    }
+}
+
+impl From<ServiceError> for Failure {
+    fn from(error: ServiceError) -> Self {
+        Self::new(Exit::Service, Some(error.failure_code()), error)
     }
 }
 
@@ -99,7 +121,7 @@ impl From<std::io::Error> for Failure {
 /// The clinic's hub: a mailbox of sealed envelopes (front) and the desk that opens them.
 ///
 /// Exit codes: 0 done, 1 input or output failed, 2 wrong command line, 3 setting or data folder, 4 hub not running,
-/// 5 refused or the audit broken, 6 database.
+/// 5 refused or the audit broken, 6 database, 7 service, 8 stopped at once by a second signal, 70 a fault of the program.
 #[derive(Debug, Parser)]
 #[command(name = "tazune-hub", version)]
 pub(crate) struct Cli {
@@ -119,16 +141,33 @@ enum Command {
     Audit(audit::AuditCommand),
     /// List the records of the desk; nothing in the list names a person.
     Records(records::Records),
+    /// Run the hub as a service of this computer, or stop doing so.
+    Service(service::Service),
 }
 
 impl Cli {
     pub(crate) async fn run(self) -> Result<(), Failure> {
+        if let Some(folder) = self.command.asks() {
+            warning::tell(&folder.path()).await;
+        }
         match self.command {
             Command::Init(command) => command.run(),
             Command::Serve(command) => command.run().await,
             Command::Pair(command) => command.run().await,
             Command::Audit(command) => command.run(),
             Command::Records(command) => command.run().await,
+            Command::Service(command) => command.run(),
+        }
+    }
+}
+
+impl Command {
+    /// The desk that it talks to, if it does.
+    const fn asks(&self) -> Option<&DeskFolder> {
+        match self {
+            Self::Pair(command) => Some(command.folder()),
+            Self::Records(command) => Some(command.folder()),
+            Self::Init(_) | Self::Serve(_) | Self::Audit(_) | Self::Service(_) => None,
         }
     }
 }

@@ -25,6 +25,10 @@ pub(super) struct Pair {
 }
 
 impl Pair {
+    pub(super) const fn folder(&self) -> &DeskFolder {
+        &self.folder
+    }
+
     pub(super) async fn run(self) -> Result<(), Failure> {
         let client = AdminClient::find(&self.folder.path())?;
         let opened = client.open_pairing().await?;

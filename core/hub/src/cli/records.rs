@@ -17,6 +17,10 @@ pub(super) struct Records {
 }
 
 impl Records {
+    pub(super) const fn folder(&self) -> &DeskFolder {
+        &self.folder
+    }
+
     pub(super) async fn run(self) -> Result<(), Failure> {
         let view = AdminClient::find(&self.folder.path())?.records().await?;
         if self.json {

@@ -1,6 +1,11 @@
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use tazune_link::front_api::DeskWork;
+use tazune_model::Clock;
+use tokio::time::Instant;
 
 use super::{
     Pairings,
@@ -20,6 +25,26 @@ pub(super) struct Dialler {
     pub(super) opener: Opener,
     pub(super) pairings: Arc<Pairings>,
     pub(super) exporter: Arc<FaceExporter>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) success: Arc<LastSuccess>,
+}
+
+/// When the front last answered as it should; the desk's monitor looks at it.
+pub(super) struct LastSuccess(Mutex<Instant>);
+
+impl LastSuccess {
+    /// Counts from now on.
+    pub(super) fn new() -> Self {
+        Self(Mutex::new(Instant::now()))
+    }
+
+    pub(super) fn age(&self) -> Duration {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).elapsed()
+    }
+
+    fn is_now(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -38,7 +63,13 @@ impl Dialler {
         let mut pause = PAUSE;
         loop {
             match self.round().await {
-                Ok(()) => pause = PAUSE,
+                Ok(()) => {
+                    pause = PAUSE;
+                    self.success.is_now();
+                    #[expect(clippy::cast_precision_loss, reason = "a gauge is a floating-point number")]
+                    let at = self.clock.now().as_second() as f64;
+                    metrics::gauge!("tazune_front_last_success_seconds").set(at);
+                }
                 Err(error) => {
                     tracing::warn!(%error, pause_ms = pause.as_millis(), "no work could be taken from the front");
                     tokio::time::sleep(pause).await;
@@ -70,7 +101,9 @@ impl Dialler {
         self.exporter.wake();
         let has_progress = !receipts.is_empty();
         if has_progress {
+            let count = receipts.len() as u64;
             self.front.put_receipts(receipts).await?;
+            metrics::counter!("tazune_receipts_total").increment(count);
         }
         match failed {
             Some(error) => Err(error.into()),

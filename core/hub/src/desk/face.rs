@@ -10,13 +10,13 @@
 //!
 //! After a kill before 3 the file is staged anew: nobody has seen it. After a kill between 3 and 5 the staged name tells:
 //! still there, so it was not renamed and is renamed now; gone, so it was renamed, and the consumer may have it already.
-//! "Gone" must not be believed of a folder that is not there (a share that is not mounted), so a small marker file shows
-//! that the folder is the one that was staged in.
+//! "Gone" must not be believed of a folder that is not there, and nothing may be written into the empty folder where a
+//! share is not mounted, so a small marker file shows that the folder is the one that the desk claimed first.
 
 use std::{
     fs::{self, OpenOptions},
     io,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -32,6 +32,13 @@ use crate::{
 
 const MARKER: &str = ".tazune-face-folder";
 const MARKER_TEXT: &[u8] = b"Tazune stages face files in this folder. Leave this file here.\n";
+const UNMARKED: &str = "its file .tazune-face-folder is not there: a share is not connected, or the file was deleted (then make an empty one)";
+
+/// Made and removed to see whether the folder can be written; hidden, and named as no face file is.
+const PROBE: &str = ".tazune-probe.tmp";
+
+/// Name of the file in the desk's folder that says which folder was claimed.
+const NOTE: &str = "face-folder-claimed";
 
 /// First and longest pause after a failure; it doubles in between.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -77,8 +84,8 @@ impl ExportError {
 }
 
 impl FaceExporter {
-    pub(super) fn new(folder: PathBuf, store: Arc<dyn DeskStore>, clock: Arc<dyn Clock>, worker: Worker) -> Self {
-        Self { folder: FaceFolder(folder), worker, store, clock, bell: Notify::new(), failure: Mutex::new(None) }
+    pub(super) fn new(folder: FaceFolder, store: Arc<dyn DeskStore>, clock: Arc<dyn Clock>, worker: Worker) -> Self {
+        Self { folder, worker, store, clock, bell: Notify::new(), failure: Mutex::new(None) }
     }
 
     /// Why files wait, if they do.
@@ -137,20 +144,51 @@ impl FaceExporter {
     }
 }
 
+/// The folder, and the desk's note that it is the one: a folder that was claimed has the marker file ever since.
 #[derive(Clone)]
-struct FaceFolder(PathBuf);
+pub(crate) struct FaceFolder {
+    path: PathBuf,
+    note: PathBuf,
+}
 
 impl FaceFolder {
+    /// `desk` is the desk's own folder, which keeps the note.
+    pub(crate) fn new(path: PathBuf, desk: &Path) -> Self {
+        Self { path, note: desk.join(NOTE) }
+    }
+
+    /// Puts the marker into the folder, the first time that this desk uses it; afterwards the marker must be there.
+    ///
+    /// An empty folder without it, such as the place where a share is mounted, is not the one that was claimed.
+    pub(crate) fn claim(&self) -> io::Result<()> {
+        let marker = self.path.join(MARKER);
+        if self.is_claimed() {
+            return if marker.exists() { Ok(()) } else { Err(io::Error::new(io::ErrorKind::NotFound, UNMARKED)) };
+        }
+        files::write_synced(OpenOptions::new().write(true).create(true).truncate(true), &marker, MARKER_TEXT)?;
+        files::sync_folder(&self.path)?;
+        files::write_private(&self.note, self.path.as_os_str().as_encoded_bytes())
+    }
+
+    /// Whether it is the claimed folder and takes a file, which is removed at once.
+    pub(super) fn prove_writable(&self) -> io::Result<()> {
+        self.claim()?;
+        let probe = self.path.join(PROBE);
+        fs::write(&probe, [])?;
+        fs::remove_file(&probe)
+    }
+
+    fn is_claimed(&self) -> bool {
+        fs::read(&self.note).is_ok_and(|noted| noted == self.path.as_os_str().as_encoded_bytes())
+    }
+
     fn staged(&self, name: &str) -> PathBuf {
-        self.0.join(format!(".{name}.tmp"))
+        self.path.join(format!(".{name}.tmp"))
     }
 
     /// Puts the bytes under the hidden name, whole and durable.
     fn stage(&self, name: &str, content: &Bytes) -> io::Result<()> {
-        let marker = self.0.join(MARKER);
-        if !marker.exists() {
-            files::write_synced(OpenOptions::new().write(true).create(true).truncate(true), &marker, MARKER_TEXT)?;
-        }
+        self.claim()?;
         let staged = self.staged(name);
         match fs::remove_file(&staged) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -158,15 +196,53 @@ impl FaceFolder {
         }
         // A new file, so that nothing put there by others is followed; readable as other files of the share are.
         files::write_synced(OpenOptions::new().write(true).create_new(true), &staged, content.as_slice())?;
-        files::sync_folder(&self.0)
+        files::sync_folder(&self.path)
     }
 
     /// Gives the staged file its name, unless that has happened before.
     fn publish(&self, name: &str) -> io::Result<()> {
-        match fs::rename(self.staged(name), self.0.join(name)) {
-            Ok(()) => files::sync_folder(&self.0),
-            Err(error) if error.kind() == io::ErrorKind::NotFound && self.0.join(MARKER).exists() => Ok(()),
+        match fs::rename(self.staged(name), self.path.join(name)) {
+            Ok(()) => files::sync_folder(&self.path),
+            Err(error) if error.kind() == io::ErrorKind::NotFound && self.path.join(MARKER).exists() => Ok(()),
             Err(error) => Err(error),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_is_claimed_once_and_one_without_the_marker_takes_nothing_after_that() {
+        let place = tempfile::tempdir().unwrap();
+        let (path, desk) = (place.path().join("face"), place.path().join("desk"));
+        fs::create_dir(&desk).unwrap();
+        let folder = FaceFolder::new(path.clone(), &desk);
+        assert!(folder.prove_writable().is_err() && !folder.is_claimed());
+        fs::create_dir(&path).unwrap();
+        folder.prove_writable().unwrap();
+        let names = || fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().file_name()).collect::<Vec<_>>();
+        assert_eq!(names(), [MARKER]);
+
+        // The share is gone, and the place where it was mounted is there.
+        fs::rename(&path, place.path().join("share")).unwrap();
+        fs::create_dir(&path).unwrap();
+        let told = folder.stage("a.xml", &Bytes(b"content".to_vec())).unwrap_err().to_string();
+        assert!(told.contains(MARKER), "{told}");
+        assert!(folder.prove_writable().is_err() && folder.publish("a.xml").is_err());
+        assert_eq!(names(), [""; 0]);
+
+        fs::remove_dir(&path).unwrap();
+        fs::rename(place.path().join("share"), &path).unwrap();
+        folder.stage("a.xml", &Bytes(b"content".to_vec())).unwrap();
+        folder.publish("a.xml").unwrap();
+        assert_eq!(names().len(), 2);
+
+        // Another folder in the settings is another folder.
+        let other = FaceFolder::new(place.path().join("other"), &desk);
+        fs::create_dir(place.path().join("other")).unwrap();
+        other.claim().unwrap();
+        assert!(other.is_claimed() && !folder.is_claimed());
     }
 }

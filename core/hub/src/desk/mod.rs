@@ -5,8 +5,9 @@
 
 mod dialler;
 mod enrolment;
-mod face;
+pub(crate) mod face;
 mod front_client;
+mod health;
 pub(crate) mod keys;
 mod opener;
 mod pairing;
@@ -27,14 +28,17 @@ use crate::{
     Ports, Random, StartError, Stopping,
     admin::{AdminPort, AdminState},
     config::{self, DeskSettings, FrontAddress, SettingError},
+    disk::Disk,
     files::FolderLock,
+    health::Health,
     store::{DeskStore, RecordSummary, SqliteDeskStore, StoreError},
     tls,
 };
-use dialler::Dialler;
+use dialler::{Dialler, LastSuccess};
 use enrolment::Enrolment;
-use face::FaceExporter;
+use face::{FaceExporter, FaceFolder};
 use front_client::FrontClient;
+use health::Monitor;
 use keys::DeskKeys;
 use opener::Opener;
 use witness::Witness;
@@ -59,7 +63,7 @@ pub struct Desk {
     exporter: Arc<FaceExporter>,
     admin: AdminPort,
     witness: Witness,
-    store: Arc<dyn DeskStore>,
+    monitor: Monitor,
     clock: Arc<dyn Clock>,
     stopping: Stopping,
     lock: FolderLock,
@@ -120,9 +124,21 @@ impl Desk {
         let enrolment =
             Enrolment::new(http, &settings.gateway_url, settings.institution.clone(), keys.enrolment_secret);
 
-        let worker = ports.worker("face").map_err(SettingError::file(&settings.face_folder))?;
-        let exporter = FaceExporter::new(settings.face_folder.clone(), store.clone(), clock.clone(), worker);
+        let worker = |name| ports.worker(name).map_err(SettingError::file(&settings.face_folder));
+        let face_folder = FaceFolder::new(settings.face_folder.clone(), folder);
+        let exporter = FaceExporter::new(face_folder.clone(), store.clone(), clock.clone(), worker("face")?);
         let exporter = Arc::new(exporter);
+        let success = Arc::new(LastSuccess::new());
+        let monitor = Monitor {
+            health: Arc::new(Health::new("desk")),
+            store: store.clone(),
+            clock: clock.clone(),
+            success: success.clone(),
+            folder: face_folder,
+            worker: worker("face-probe")?,
+            disk: Disk::new("desk", folder.to_owned(), settings.disk),
+            face_disk: Arc::new(Disk::new("face", settings.face_folder.clone(), settings.disk)),
+        };
         let pairings = Arc::new(Pairings {
             fronts: offered.iter().map(ToString::to_string).collect(),
             front_spki_sha256: settings.front_spki_sha256,
@@ -145,14 +161,12 @@ impl Desk {
             store: store.clone(),
             clock: clock.clone(),
         };
-        let admin_state = AdminState {
-            pairings: pairings.clone(),
-            records: Records { store: store.clone(), exporter: exporter.clone() },
-        };
+        let records = Records { store: store.clone(), exporter: exporter.clone() };
+        let admin_state = AdminState { pairings: pairings.clone(), records, health: monitor.health.clone() };
         let admin = AdminPort::open(folder, admin_state, &random).await?;
-        let dialler = Dialler { front, opener, pairings, exporter: exporter.clone() };
+        let dialler = Dialler { front, opener, pairings, exporter: exporter.clone(), clock: clock.clone(), success };
         store.note(Chain::Desk, Event::HubStarted, clock.now()).await?;
-        Ok(Self { dialler, exporter, admin, witness, store, clock, stopping, lock })
+        Ok(Self { dialler, exporter, admin, witness, monitor, clock, stopping, lock })
     }
 
     /// The address of the admin port, on this computer only.
@@ -161,9 +175,18 @@ impl Desk {
         self.admin.address()
     }
 
-    /// Serves until asked to stop.
-    pub async fn serve(self) {
-        let Self { dialler, exporter, admin, mut witness, store, clock, stopping, lock } = self;
+    /// How it is doing.
+    #[must_use]
+    pub fn health(&self) -> Arc<Health> {
+        self.monitor.health.clone()
+    }
+
+    /// Serves until asked to stop; then the database is brought to rest.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database turns out to be damaged, or cannot be brought to rest.
+    pub async fn serve(self) -> Result<(), StoreError> {
+        let Self { dialler, exporter, admin, mut witness, monitor, clock, stopping, lock } = self;
         let dialling = async {
             // May be dropped anywhere: what it commits it commits whole, and the front offers the rest again.
             tokio::select! {
@@ -171,17 +194,26 @@ impl Desk {
                 () = stopping.requested() => {}
             }
         };
-        tokio::join!(
-            admin.serve(stopping.clone()),
-            exporter.run(stopping.clone()),
-            witness.run(stopping.clone()),
-            dialling
-        );
-        if let Err(error) = store.note(Chain::Desk, Event::HubStopped, clock.now()).await {
+        let serving = async {
+            tokio::join!(
+                admin.serve(stopping.clone()),
+                exporter.run(stopping.clone()),
+                witness.run(stopping.clone()),
+                dialling
+            )
+        };
+        let served = tokio::select! {
+            biased;
+            ((), (), (), ()) = serving => Ok(()),
+            error = monitor.run() => Err(error),
+        };
+        if let Err(error) = monitor.store.note(Chain::Desk, Event::HubStopped, clock.now()).await {
             tracing::error!(code = %error.failure_code(), %error, "the audit does not know of this stop");
         }
         witness.finish().await;
+        let settled = monitor.store.settle().await;
         drop(lock);
+        served.and(settled)
     }
 }
 
@@ -260,6 +292,7 @@ mod tests {
             consent_items: Vec::new(),
             purge_after_hours: 72,
             audit_witness: None,
+            disk: crate::DiskLimits::default(),
         };
         for (listens, dialled) in [
             ("0.0.0.0:1", "https://127.0.0.1:1"),

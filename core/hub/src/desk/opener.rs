@@ -10,7 +10,10 @@ use tazune_link::{
 use tazune_model::{Bytes, Clock, InstitutionCode, RecordedOutcome, Sha256, Timestamp, VisitRecord};
 
 use super::keys::ReceiptKey;
-use crate::store::{AcceptedContent, DeskStore, JudgedEnvelope, NewExport, OutcomeKind, Seen, StoreError};
+use crate::{
+    store::{AcceptedContent, DeskStore, JudgedEnvelope, NewExport, OutcomeKind, Seen, StoreError},
+    telemetry::word,
+};
 
 /// Opens envelopes, commits what is in them, and says so in a signed receipt.
 ///
@@ -59,10 +62,12 @@ impl Opener {
         match judged {
             Ok(record) => {
                 self.store.accept(envelope, content(&record, at)).await?;
+                metrics::counter!("tazune_records_accepted_total").increment(1);
                 tracing::info!(record = %header.record_id, device = %header.device, "record accepted");
             }
             Err(reason) => {
                 self.store.quarantine(envelope, reason).await?;
+                metrics::counter!("tazune_records_quarantined_total", "reason" => word(&reason)).increment(1);
                 let code = reason.failure_code();
                 tracing::warn!(record = %header.record_id, device = %header.device, %code, ?reason, "set aside");
             }

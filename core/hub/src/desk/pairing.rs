@@ -324,7 +324,11 @@ impl Progress {
             DeskState::Approved | DeskState::Rejected | DeskState::CodeWrong | DeskState::Expired => false,
         };
         let is_hello = matches!(event, DeskEvent::HelloArrived(_));
+        let was_over = self.outcome().is_some();
         let answer = self.machine.on(event, clock.now()).map_err(|_| PairError::NotNow)?;
+        if let (false, Some(outcome)) = (was_over, self.outcome()) {
+            metrics::counter!("tazune_pairings_total", "outcome" => outcome).increment(1);
+        }
         if let Some(word) = answer {
             self.word = word;
             self.is_said = false;
@@ -342,6 +346,17 @@ impl Progress {
             };
         }
         Ok(())
+    }
+
+    /// How it ended, in a word.
+    fn outcome(&self) -> Option<&'static str> {
+        match self.machine.state() {
+            DeskState::Open | DeskState::AwaitingCode { .. } | DeskState::AwaitingApproval { .. } => None,
+            DeskState::Approved => Some("approved"),
+            DeskState::Rejected => Some("rejected"),
+            DeskState::CodeWrong => Some("code_wrong"),
+            DeskState::Expired => Some("expired"),
+        }
     }
 
     fn view(&self) -> PairingView {

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use tazune_link::{
     envelope::{Envelope, Refusal, check_at_front},
-    front_api::{EnvelopeResult, EnvelopesAnswer, HandIn},
+    front_api::{ApiError, EnvelopeResult, EnvelopesAnswer, HandIn},
     keys::sha256,
 };
 use tazune_model::{Bytes, RecordId};
@@ -15,7 +15,7 @@ use super::{
     api::{Body, Failed},
     peer::ActiveDevice,
 };
-use crate::store::NewEnvelope;
+use crate::{disk::Room, store::NewEnvelope, telemetry::word};
 
 /// An `EnvelopesRequest` of which each envelope is read by itself, so that one that is none holds up no other.
 #[derive(Deserialize)]
@@ -25,12 +25,16 @@ pub(super) struct Batch {
 
 /// `POST /v1/envelopes`: takes a batch; what is answered `received` is on the disk.
 ///
-/// A refused envelope does not hold up the others of its batch.
+/// A refused envelope does not hold up the others of its batch. When the disk is all but full nothing is taken, so that
+/// there is room for receipts; the device keeps what it has.
 pub(super) async fn post(
     State(shared): State<Arc<Shared>>,
     device: ActiveDevice,
     Body(batch): Body<Batch>,
 ) -> Result<Json<EnvelopesAnswer>, Failed> {
+    if shared.disk.look() == Room::Critical {
+        return Err(ApiError::Unavailable.into());
+    }
     let mut good = Vec::new();
     let mut checked = Vec::new();
     for envelope in batch.envelopes {
@@ -50,7 +54,11 @@ pub(super) async fn post(
             Some(refusal) => HandIn::Refused(refusal),
             None => stored.next().expect("the store answers for every envelope"),
         };
+        if result == HandIn::Received {
+            metrics::counter!("tazune_envelopes_received_total").increment(1);
+        }
         if let HandIn::Refused(refusal) = result {
+            metrics::counter!("tazune_envelopes_refused_total", "reason" => word(&refusal)).increment(1);
             tracing::warn!(device = %device.id, code = %refusal.failure_code(), %refusal, "envelope refused");
         }
         results.push(EnvelopeResult { record_id, result });

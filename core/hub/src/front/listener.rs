@@ -62,7 +62,11 @@ pub(super) async fn serve(listener: TcpListener, acceptor: TlsAcceptor, router: 
 async fn connection(stream: TcpStream, from: SocketAddr, acceptor: TlsAcceptor, router: Router, stopping: Stopping) {
     // Small answers would otherwise wait for the client's acknowledgement: 44 ms for the first request.
     let _ = stream.set_nodelay(true);
-    let stream = match timeout(HEAD_WITHIN, acceptor.accept(stream)).await {
+    let shaken = timeout(HEAD_WITHIN, acceptor.accept(stream)).await;
+    if !matches!(shaken, Ok(Ok(_))) {
+        metrics::counter!("tazune_tls_handshakes_failed_total").increment(1);
+    }
+    let stream = match shaken {
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) => return tracing::info!(%from, %error, "the handshake failed"),
         Err(_) => return tracing::info!(%from, "the handshake took too long"),

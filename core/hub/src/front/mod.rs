@@ -10,6 +10,7 @@ mod desk_pairing;
 mod desk_receipts;
 mod desk_work;
 mod envelopes;
+mod health;
 mod listener;
 mod pairing;
 mod peer;
@@ -20,6 +21,7 @@ use std::{fs, net::SocketAddr, path::Path, sync::Arc};
 use axum::{
     Extension, Router,
     extract::DefaultBodyLimit,
+    middleware,
     routing::{get, post, put},
 };
 use tazune_link::{
@@ -35,9 +37,12 @@ use crate::{
     Ports, StartError, Stopping,
     ca::Identity,
     config::{self, FrontSettings, SettingError},
+    disk::Disk,
     files::FolderLock,
+    health::Health,
     init::front_files,
-    store::{FrontStore, SqliteFrontStore},
+    store::{FrontStore, SqliteFrontStore, StoreError},
+    telemetry,
     tls::{self, Peer},
 };
 use api::Failed;
@@ -59,6 +64,8 @@ pub(crate) struct Shared {
     store: Box<dyn FrontStore>,
     clock: Arc<dyn Clock>,
     stopping: Stopping,
+    disk: Disk,
+    health: Arc<Health>,
     /// Rung when there may be work for the desk.
     work: Bell,
     /// Rung when there may be receipts for a device.
@@ -106,6 +113,8 @@ impl Front {
             store: Box::new(store),
             clock,
             stopping,
+            disk: Disk::new("front", folder.to_owned(), settings.disk),
+            health: Arc::new(Health::new("front")),
             work: Bell::new(),
             receipts: Bell::new(),
             pairings: Bell::new(),
@@ -129,11 +138,26 @@ impl Front {
         Some(router(self.shared.clone()).layer(Extension(Connected(peer.map(Arc::new)))))
     }
 
-    /// Serves until asked to stop.
-    pub async fn serve(self) {
-        let stopping = self.shared.stopping.clone();
-        listener::serve(self.listener, self.acceptor, router(self.shared), stopping).await;
-        drop(self.lock);
+    /// How it is doing.
+    #[must_use]
+    pub fn health(&self) -> Arc<Health> {
+        self.shared.health.clone()
+    }
+
+    /// Serves until asked to stop; running requests are answered, and the database is brought to rest.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database turns out to be damaged, or cannot be brought to rest.
+    pub async fn serve(self) -> Result<(), StoreError> {
+        let Self { listener, acceptor, shared, lock, .. } = self;
+        let served = tokio::select! {
+            biased;
+            () = listener::serve(listener, acceptor, router(shared.clone()), shared.stopping.clone()) => Ok(()),
+            error = health::watch(&shared) => Err(error),
+        };
+        let settled = shared.store.settle().await;
+        drop(lock);
+        served.and(settled)
     }
 }
 
@@ -149,8 +173,10 @@ fn router(shared: Arc<Shared>) -> Router {
         .route(front_api::DESK_PAIRING, put(desk_pairing::open))
         .route(front_api::DESK_PAIRING_STATE, put(desk_pairing::answer))
         .route(front_api::DESK_DEVICE, put(desk_devices::put))
+        .route(front_api::HEALTH, get(health::get))
         .fallback(async || Failed::from(ApiError::NotFound))
         .method_not_allowed_fallback(async || Failed::from(ApiError::NotFound))
         .layer(DefaultBodyLimit::max(MAX_BATCH_BYTES))
+        .layer(middleware::from_fn(telemetry::count_request))
         .with_state(shared)
 }

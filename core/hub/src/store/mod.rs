@@ -8,6 +8,8 @@
 mod conformance;
 mod sqlite;
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use tazune_link::{
@@ -115,6 +117,28 @@ pub trait FrontStore: Send + Sync {
 
     /// Keeps what the desk says about a session; false without a session.
     async fn put_pairing_answer(&self, session: &SessionId, answer: &PairingAnswer) -> Result<bool, StoreError>;
+
+    /// Proves that something can be committed, and counts what there is.
+    async fn pulse(&self) -> Result<FrontPulse, StoreError>;
+
+    /// Reads everything and looks whether it fits together, beside all other work; may be dropped.
+    async fn check(&self) -> Result<(), StoreError>;
+
+    /// Brings the store to rest before the end of the process; afterwards it still works.
+    async fn settle(&self) -> Result<(), StoreError>;
+}
+
+/// What a front that can be written holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FrontPulse {
+    /// How many envelopes have no receipt.
+    pub waiting: u32,
+    /// When the oldest of them came.
+    pub oldest_received_at: Option<Timestamp>,
+    /// How many devices are registered with each state, the word of the API.
+    pub devices: Vec<(String, u32)>,
+    /// Bytes on the disk.
+    pub size: u64,
 }
 
 /// A paired device, as the desk knows it.
@@ -295,4 +319,37 @@ pub trait DeskStore: Send + Sync {
 
     /// Every record and quarantined envelope, oldest first.
     async fn records(&self) -> Result<Vec<RecordSummary>, StoreError>;
+
+    /// Proves that something can be committed, and counts what there is.
+    async fn pulse(&self) -> Result<DeskPulse, StoreError>;
+
+    /// Reads everything and looks whether it fits together, beside all other work; may be dropped.
+    async fn check(&self) -> Result<(), StoreError>;
+
+    /// Brings the store to rest before the end of the process; afterwards it still works.
+    async fn settle(&self) -> Result<(), StoreError>;
+}
+
+/// What a desk that can be written holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DeskPulse {
+    /// How many face files are not in the folder yet.
+    pub waiting: u32,
+    /// When the oldest record whose face file waits was accepted.
+    pub oldest_accepted_at: Option<Timestamp>,
+    /// Bytes on the disk.
+    pub size: u64,
+}
+
+/// Pause between two checks of everything.
+pub(crate) const CHECK_EVERY: Duration = Duration::from_hours(24);
+
+/// What a check has found, if it is damage.
+pub(crate) fn damage(checked: Result<(), StoreError>) -> Option<StoreError> {
+    match checked {
+        Ok(()) => tracing::info!("the database is whole"),
+        Err(error) if error.fault() == StoreFault::Damaged => return Some(error),
+        Err(error) => tracing::warn!(%error, "the database could not be checked"),
+    }
+    None
 }

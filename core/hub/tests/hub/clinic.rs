@@ -7,7 +7,7 @@ use tazune_hub::{
     desk::{Desk, FrontAt, ReceiptKey},
     front::Front,
     init::{InitOptions, init},
-    store::{RecordSummary, SqliteDeskStore},
+    store::{RecordSummary, SqliteDeskStore, StoreError},
 };
 use tazune_model::{Clock, InstitutionCode, ManualClock, japan_date};
 use tazune_sim::{gateway::Gateway, world::World};
@@ -33,8 +33,8 @@ pub(crate) struct Clinic {
 
 struct Running {
     stop: Stop,
-    front: JoinHandle<()>,
-    desk: Option<JoinHandle<()>>,
+    front: JoinHandle<Result<(), StoreError>>,
+    desk: Option<JoinHandle<Result<(), StoreError>>>,
 }
 
 /// Which roles run.
@@ -91,9 +91,9 @@ impl Clinic {
     pub(crate) async fn stop(&mut self) {
         let Some(Running { stop, front, desk }) = self.running.take() else { return };
         stop.stop();
-        timeout(PATIENCE, front).await.unwrap().unwrap();
+        timeout(PATIENCE, front).await.unwrap().unwrap().unwrap();
         if let Some(desk) = desk {
-            timeout(PATIENCE, desk).await.unwrap().unwrap();
+            timeout(PATIENCE, desk).await.unwrap().unwrap().unwrap();
         }
     }
 
@@ -121,6 +121,12 @@ impl Clinic {
 
     pub(crate) fn face_folder(&self) -> PathBuf {
         self.folder.path().join("face")
+    }
+
+    /// The face folder comes back as a share does: with the marker that the desk put there.
+    pub(crate) fn connect_face_folder(&self) {
+        fs::create_dir(self.face_folder()).unwrap();
+        fs::write(self.face_folder().join(".tazune-face-folder"), "").unwrap();
     }
 
     pub(crate) fn admin(&self) -> AdminClient {

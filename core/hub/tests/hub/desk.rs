@@ -163,7 +163,12 @@ async fn a_face_folder_that_is_not_there_keeps_only_the_file_waiting() {
     assert_eq!(view.face_failure.map(FailureCode::name), Some("FaceFolderUnwritable"));
     assert_eq!(view.records[0].export, ExportState::Waiting);
 
+    // The place where the share is mounted is not the share.
     fs::create_dir(clinic.face_folder()).unwrap();
+    tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+    assert_eq!(fs::read_dir(clinic.face_folder()).unwrap().count(), 0);
+    fs::remove_dir(clinic.face_folder()).unwrap();
+    clinic.connect_face_folder();
     clinic.records(|records| records[0].export == ExportState::Written).await;
     assert_eq!(clinic.face_files().len(), 1);
     assert_eq!(clinic.admin().records().await.unwrap().face_failure, None);

@@ -1,17 +1,17 @@
 //! The clinic's PC.
 
-use std::{fs, thread, time::Duration};
+use std::{fs, process::Command, thread, time::Duration};
 
 use rusqlite::Connection;
 use serde_json::Value;
-use tazune_e2e::process::Program;
+use tazune_e2e::process::{Program, programs};
 use tazune_model::FailureCode;
 
 use crate::scene::{Scene, hub_fails};
 
 pub(crate) fn the_face_folder_is_gone(code: FailureCode) {
     let scene = Scene::open();
-    fs::remove_dir_all(scene.clinic.face_folder()).unwrap();
+    scene.clinic.disconnect_face_folder();
     // Only the file waits: the record is accepted.
     scene.still_works();
     let told = || -> Value {
@@ -26,7 +26,7 @@ pub(crate) fn the_face_folder_is_gone(code: FailureCode) {
     records.close_input();
     assert!(records.finish().success().contains(code.code()), "a person is told too");
 
-    fs::create_dir(scene.clinic.face_folder()).unwrap();
+    scene.clinic.connect_face_folder();
     while scene.clinic.face_files().is_empty() {
         thread::sleep(Duration::from_millis(20));
     }
@@ -116,5 +116,29 @@ pub(crate) fn the_hubs_database_was_set_back(code: FailureCode) {
     Program::run("tazune-hub", &verify).success();
     hub_fails(&[&verify[..], &["--witness", witness.to_str().unwrap()]].concat(), code, 5);
     scene.clinic.start_hub();
+    scene.still_works();
+}
+
+pub(crate) fn there_is_no_service_manager(code: FailureCode) {
+    let scene = Scene::open();
+    let data = scene.clinic.hub_folder();
+    let place = scene.folder.path().join("no programs here");
+    fs::create_dir(&place).unwrap();
+    let service = |arguments: &[&str]| {
+        Command::new(programs().join("tazune-hub"))
+            .args(["service"])
+            .args(arguments)
+            .env("PATH", &place)
+            .env("XDG_CONFIG_HOME", &place)
+            .output()
+            .unwrap()
+    };
+    let install = ["install", "--user", "--data", data.to_str().unwrap()];
+    for arguments in [&["status", "--user"][..], &["uninstall", "--user"], &install] {
+        let told = service(arguments);
+        let said = String::from_utf8(told.stderr).unwrap();
+        assert!(said.starts_with(&format!("tazune-hub: {code}: ")), "{arguments:?}: {said}");
+        assert_eq!(told.status.code(), Some(7), "{arguments:?}");
+    }
     scene.still_works();
 }

@@ -86,6 +86,7 @@ provocations! {
     "TZ-S03" storage::the_devices_database_is_damaged;
     "TZ-S03" storage::the_hubs_database_is_damaged;
     "TZ-S04" storage::a_folder_lies_where_the_database_should;
+    "TZ-S05" storage::the_hubs_disk_is_nearly_full;
     "TZ-K01" keys::the_key_file_may_not_be_read;
     "TZ-K02" keys::plain_files_were_not_asked_for;
     "TZ-K03" keys::the_key_files_are_gone;
@@ -96,6 +97,7 @@ provocations! {
     "TZ-D05" at_desk::a_setting_is_malformed;
     "TZ-D06" at_desk::the_audit_was_altered;
     "TZ-D06" at_desk::the_hubs_database_was_set_back;
+    "TZ-D07" at_desk::there_is_no_service_manager;
 }
 
 #[test]

@@ -44,6 +44,11 @@ impl Scene {
     /// Seals a record while the hub is down, then starts the hub: the record is still to be sent.
     pub(crate) fn seal_unsent(&mut self) {
         self.clinic.stop_hub();
+        self.seal_undelivered();
+    }
+
+    /// A visit whose record the hub does not take: the device keeps it.
+    pub(crate) fn seal_undelivered(&self) {
         let mut visit = self.tablet.begin_visit(&[]);
         visit.hold(self.clinic.card("valid"));
         visit.until("sealed", |_| {});

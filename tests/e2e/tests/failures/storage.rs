@@ -7,6 +7,7 @@ use std::{
 };
 
 use rusqlite::Connection;
+use serde_json::{Value, json};
 use tazune_e2e::process::programs;
 use tazune_model::FailureCode;
 
@@ -74,6 +75,46 @@ pub(crate) fn the_hubs_disk_is_full(code: FailureCode) {
     let Some((told, exit)) = on_a_full_disk(&scene.clinic.hub_folder(), 0, "tazune-hub", &serve) else { return };
     assert!(told.contains(&format!("tazune-hub: {code}: ")) && exit == 6, "{exit}: {told}");
     scene.clinic.start_hub();
+    scene.still_works();
+}
+
+pub(crate) fn the_hubs_disk_is_nearly_full(code: FailureCode) {
+    let mut scene = Scene::open();
+    let limits = |low: u64, critical: u64| {
+        let limits =
+            json!({ "low_bytes": low, "low_percent": 100, "critical_bytes": critical, "critical_percent": 100 });
+        for folder in [scene.front_folder(), scene.desk_folder()] {
+            let path = folder.join("settings.json");
+            let mut settings: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+            settings["disk"] = limits.clone();
+            fs::write(path, settings.to_string()).unwrap();
+        }
+    };
+    scene.clinic.stop_hub();
+    limits(1 << 62, 0);
+    scene.clinic.start_hub();
+    // Announced, and everything works.
+    scene.still_works();
+    let logged = format!("code={code} folder=\"front\"");
+    assert!(scene.clinic.hub_transcript().contains(&logged), "{}", scene.clinic.hub_transcript());
+    for arguments in [&["--json"][..], &[]] {
+        let mut records = scene.clinic.start("records", arguments);
+        records.close_input();
+        let told = records.finish();
+        assert_eq!(told.code(), 0, "{}", told.transcript);
+        assert!(told.log.contains(&format!("tazune-hub: warning: {code} ")), "{}", told.log);
+        assert!(!told.output.contains("warning"), "a script reads what it always reads");
+    }
+
+    // What is left is for receipts: the device keeps its visit, and is told to come again.
+    scene.clinic.stop_hub();
+    limits(1 << 62, 1 << 62);
+    scene.clinic.start_hub();
+    scene.seal_undelivered();
+    scene.clinic.stop_hub();
+    limits(0, 0);
+    scene.clinic.start_hub();
+    assert_eq!(scene.queue(&["--send"]).1, 0);
     scene.still_works();
 }
 

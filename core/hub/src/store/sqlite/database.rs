@@ -1,14 +1,24 @@
 use std::{
-    fs,
-    path::Path,
+    fs::{self, OpenOptions},
+    io,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
 
-use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior, ffi::SQLITE_IOERR_SHMSIZE};
+use rusqlite::{
+    Connection, ErrorCode, InterruptHandle, OpenFlags, Transaction, TransactionBehavior, ffi::SQLITE_IOERR_SHMSIZE,
+};
 use tazune_model::StoreFault;
 use tokio::sync::oneshot;
 
-use crate::{ports::Worker, store::StoreError};
+use crate::{
+    files,
+    ports::{Ports, Worker},
+    store::StoreError,
+};
+
+/// Ending of the copy of a damaged database.
+const DAMAGED: &str = "damaged";
 
 /// A SQLite database with the one worker that may touch it.
 ///
@@ -17,21 +27,26 @@ use crate::{ports::Worker, store::StoreError};
 pub(super) struct Database {
     connection: Arc<Mutex<Connection>>,
     worker: Worker,
+    /// Where the whole is checked beside all other work.
+    checker: Worker,
+    path: PathBuf,
 }
 
 impl Database {
-    /// Opens or makes the database and brings it to the newest schema.
+    /// Opens or makes the database and brings it to the newest schema, all steps or none.
+    ///
+    /// An older one is first copied to `….before-v2`, where 2 is the version that it is brought to. Only the schema is
+    /// checked here, because a check of everything takes as long as there are records: see [`Database::check`]. Where one
+    /// has found damage before (there is a copy named `….damaged`), everything is checked at once.
     ///
     /// # Errors
     /// [`StoreFault::Newer`] above the last migration, with nothing touched; [`StoreFault::Damaged`] when it is no
     /// database or not consistent: it is left as it is, with a copy beside it named `….damaged`.
-    pub(super) fn open(path: &Path, migrations: &'static [&'static str], worker: Worker) -> Result<Self, StoreError> {
-        let connection = prepare(path, migrations).inspect_err(|error| {
-            if error.fault() == StoreFault::Damaged {
-                copy_aside(path);
-            }
-        })?;
-        Ok(Self { connection: Arc::new(Mutex::new(connection)), worker })
+    pub(super) fn open(path: &Path, migrations: &'static [&'static str], ports: &Ports) -> Result<Self, StoreError> {
+        let connection = prepare(path, migrations).inspect_err(|error| copy_aside_if_damaged(error, path))?;
+        let (worker, checker) =
+            (ports.worker("sqlite").map_err(failed)?, ports.worker("sqlite-check").map_err(failed)?);
+        Ok(Self { connection: Arc::new(Mutex::new(connection)), worker, checker, path: path.to_owned() })
     }
 
     /// Runs `work` in one transaction, committed when it returns `Ok`.
@@ -40,16 +55,77 @@ impl Database {
         T: Send + 'static,
         W: FnOnce(&Transaction<'_>) -> rusqlite::Result<T> + Send + 'static,
     {
+        self.job(move |connection| transact(connection, work)).await
+    }
+
+    /// Proves that something can be committed, by writing the version that is there.
+    pub(super) async fn prove_writable(&self) -> Result<(), StoreError> {
+        self.run(|transaction| {
+            let version: u32 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
+            transaction.pragma_update(None, "user_version", version)
+        })
+        .await
+    }
+
+    /// Brings everything into the one file, so that nothing of the log is left.
+    pub(super) async fn settle(&self) -> Result<(), StoreError> {
+        let work = |connection: &mut Connection| {
+            connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).map_err(StoreError::from)
+        };
+        self.job(work).await
+    }
+
+    /// The bytes that the database takes on the disk, its log included.
+    pub(super) fn size(&self) -> u64 {
+        let bytes = |path: &Path| fs::metadata(path).map_or(0, |metadata| metadata.len());
+        bytes(&self.path) + bytes(&log_of(&self.path))
+    }
+
+    /// Reads everything and looks whether it fits together, beside all other work; ends when dropped.
+    ///
+    /// # Errors
+    /// [`StoreFault::Damaged`] when it does not: it is left as it is, with a copy beside it.
+    pub(super) async fn check(&self) -> Result<(), StoreError> {
+        struct Interrupt(InterruptHandle);
+        impl Drop for Interrupt {
+            fn drop(&mut self) {
+                self.0.interrupt();
+            }
+        }
+        let connection = Connection::open_with_flags(&self.path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+        let interrupt = Interrupt(connection.get_interrupt_handle());
+        let (answer, answered) = oneshot::channel();
+        let path = self.path.clone();
+        let work = move || {
+            let checked = check_all(&connection).inspect_err(|error| copy_aside_if_damaged(error, &path));
+            // Let go of the database before anybody who waits closes it.
+            drop(connection);
+            let _ = answer.send(checked);
+        };
+        self.checker.give(Box::new(work));
+        let checked = answered.await.map_err(|_| failed("the check has ended"))?;
+        drop(interrupt);
+        checked
+    }
+
+    async fn job<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
         let (answer, answered) = oneshot::channel();
         let connection = self.connection.clone();
         self.worker.give(Box::new(move || {
             // A panic inside a transaction rolled it back.
             let mut connection = connection.lock().unwrap_or_else(PoisonError::into_inner);
             // A caller that went away has no use for the answer; the work is done all the same.
-            let _ = answer.send(transact(&mut connection, work));
+            let _ = answer.send(work(&mut connection));
         }));
-        answered.await.map_err(|_| StoreError::new(StoreFault::Failed, "the database thread has ended".into()))?
+        answered.await.map_err(|_| failed("the database thread has ended"))?
     }
+}
+
+fn failed(error: impl ToString) -> StoreError {
+    StoreError::new(StoreFault::Failed, error.to_string())
 }
 
 fn transact<T>(
@@ -68,28 +144,75 @@ fn prepare(path: &Path, migrations: &[&str]) -> Result<Connection, StoreError> {
     let Some(missing) = migrations.get(version as usize..) else {
         return Err(StoreError::new(StoreFault::Newer, format!("schema {version}, known up to {}", migrations.len())));
     };
-    let check: String = connection.pragma_query_value(None, "quick_check", |row| row.get(0))?;
-    if check != "ok" {
-        return Err(StoreError::new(StoreFault::Damaged, "the integrity check failed".into()));
+    if path.with_added_extension(DAMAGED).exists() {
+        check_all(&connection)?;
+    } else {
+        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
     }
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "secure_delete", true)?;
-    for (sql, reached) in missing.iter().zip(version + 1..) {
-        let transaction = connection.transaction()?;
-        transaction.execute_batch(sql)?;
-        transaction.pragma_update(None, "user_version", reached)?;
-        transaction.commit()?;
+    if missing.is_empty() {
+        return Ok(connection);
     }
+    if version > 0 {
+        keep_copy(&connection, path, migrations.len())?;
+        tracing::info!(from = version, to = migrations.len(), "the database is brought to a newer version");
+    }
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    upgrade(&transaction, missing, migrations.len())?;
+    transaction.commit()?;
     Ok(connection)
+}
+
+fn upgrade(transaction: &Transaction<'_>, missing: &[&str], reached: usize) -> rusqlite::Result<()> {
+    for sql in missing {
+        transaction.execute_batch(sql)?;
+    }
+    transaction.pragma_update(None, "user_version", u32::try_from(reached).unwrap_or(u32::MAX))
+}
+
+/// Keeps the database as it is before it is brought to `version`: whole and durable, in place of an earlier such copy.
+fn keep_copy(connection: &Connection, path: &Path, version: usize) -> Result<(), StoreError> {
+    let copy = path.with_added_extension(format!("before-v{version}"));
+    let unfinished = copy.with_added_extension("new");
+    let name = unfinished.to_str().ok_or_else(|| failed("the data folder's name is no Unicode text"))?;
+    let on_disk = |error: io::Error| match error.kind() {
+        io::ErrorKind::StorageFull => StoreError::new(StoreFault::DiskFull, error.to_string()),
+        _ => failed(error),
+    };
+    // Empty and for its owner only, so that SQLite fills it.
+    files::write_private(&unfinished, b"").map_err(on_disk)?;
+    connection.execute("VACUUM INTO ?1", [name])?;
+    OpenOptions::new().write(true).open(&unfinished).and_then(|file| file.sync_all()).map_err(on_disk)?;
+    fs::rename(&unfinished, &copy).map_err(on_disk)?;
+    path.parent().map_or(Ok(()), files::sync_folder).map_err(on_disk)
+}
+
+fn check_all(connection: &Connection) -> Result<(), StoreError> {
+    let report: String = connection.pragma_query_value(None, "quick_check", |row| row.get(0))?;
+    match report.as_str() {
+        "ok" => Ok(()),
+        _ => Err(StoreError::new(StoreFault::Damaged, "the integrity check failed".into())),
+    }
+}
+
+fn log_of(path: &Path) -> PathBuf {
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    log.into()
+}
+
+fn copy_aside_if_damaged(error: &StoreError, path: &Path) {
+    if error.fault() == StoreFault::Damaged {
+        copy_aside(path);
+    }
 }
 
 /// Copies database and log beside themselves, once: the damaged ones stay, so a later start would copy the same.
 fn copy_aside(path: &Path) {
-    let mut log = path.as_os_str().to_owned();
-    log.push("-wal");
-    for source in [path.to_owned(), log.into()] {
-        let copy = source.with_added_extension("damaged");
+    for source in [path.to_owned(), log_of(path)] {
+        let copy = source.with_added_extension(DAMAGED);
         if source.exists()
             && !copy.exists()
             && let Err(error) = fs::copy(&source, &copy)
@@ -122,18 +245,14 @@ mod tests {
 
     const SCHEMA: &[&str] = &["CREATE TABLE word (word TEXT PRIMARY KEY) STRICT"];
 
-    fn worker() -> Worker {
-        Worker::thread("sqlite").unwrap()
-    }
-
     fn fault(path: &Path) -> StoreFault {
-        Database::open(path, SCHEMA, worker()).map(drop).unwrap_err().fault()
+        Database::open(path, SCHEMA, &Ports::system()).map(drop).unwrap_err().fault()
     }
 
     #[tokio::test]
     async fn a_failed_job_leaves_nothing_behind_and_the_thread_running() {
         let folder = tempfile::tempdir().unwrap();
-        let database = Database::open(&folder.path().join("db"), SCHEMA, worker()).unwrap();
+        let database = Database::open(&folder.path().join("db"), SCHEMA, &Ports::system()).unwrap();
         let failed = database.run(|t| {
             t.execute("INSERT INTO word VALUES ('lost')", [])?;
             t.execute("INSERT INTO nowhere VALUES (1)", [])
@@ -146,7 +265,7 @@ mod tests {
     #[tokio::test]
     async fn every_commit_waits_for_the_disk_and_what_is_deleted_is_wiped() {
         let folder = tempfile::tempdir().unwrap();
-        let database = Database::open(&folder.path().join("db"), SCHEMA, worker()).unwrap();
+        let database = Database::open(&folder.path().join("db"), SCHEMA, &Ports::system()).unwrap();
         let pragma = async |name: &'static str| {
             let asked =
                 database.run(move |t| t.pragma_query_value(None, name, |row| row.get::<_, rusqlite::types::Value>(0)));
@@ -177,5 +296,43 @@ mod tests {
         }
         assert_eq!(fs::read(&path).unwrap(), [0x5a; 8192]);
         assert_eq!(fs::read(folder.path().join("db.damaged")).unwrap(), [0x5a; 8192]);
+    }
+
+    #[tokio::test]
+    async fn damage_behind_the_schema_is_found_by_the_check_beside_the_work_and_then_at_every_start() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("db");
+        let database = Database::open(&path, SCHEMA, &Ports::system()).unwrap();
+        let many = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000)
+            INSERT INTO word SELECT 'word ' || i FROM n";
+        database.run(|t| t.execute(many, [])).await.unwrap();
+        database.settle().await.unwrap();
+        database.check().await.unwrap();
+        drop(database);
+        let mut damaged = fs::read(&path).unwrap();
+        let middle = damaged.len() / 8192 * 4096;
+        damaged[middle..middle + 4096].fill(0x5a);
+        fs::write(&path, &damaged).unwrap();
+
+        let database = Database::open(&path, SCHEMA, &Ports::system()).unwrap();
+        assert_eq!(database.check().await.unwrap_err().fault(), StoreFault::Damaged);
+        drop(database);
+        assert_eq!(fs::read(path.with_added_extension(DAMAGED)).unwrap(), damaged);
+        assert_eq!(fault(&path), StoreFault::Damaged, "not only when the check comes to it");
+        assert_eq!(fs::read(&path).unwrap(), damaged, "nothing was changed");
+    }
+
+    #[tokio::test]
+    async fn nothing_of_the_log_is_left_once_it_is_settled_and_work_goes_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = Database::open(&folder.path().join("db"), SCHEMA, &Ports::system()).unwrap();
+        for word in ["first", "second"] {
+            database.run(move |t| t.execute("INSERT INTO word VALUES (?1)", [word])).await.unwrap();
+            database.prove_writable().await.unwrap();
+            assert!(fs::metadata(folder.path().join("db-wal")).unwrap().len() > 0);
+            database.settle().await.unwrap();
+            assert_eq!(fs::metadata(folder.path().join("db-wal")).unwrap().len(), 0);
+        }
+        assert_eq!(database.size(), fs::metadata(folder.path().join("db")).unwrap().len());
     }
 }

@@ -8,20 +8,20 @@ use tazune_link::{
     keys::{VerifyingKey, sha256},
     receipt::QuarantineReason,
 };
-use tazune_model::{Bytes, DeviceId, InstitutionCode, RecordId, Sha256, StoreFault, Timestamp};
+use tazune_model::{Bytes, DeviceId, InstitutionCode, RecordId, Sha256, Timestamp};
 use tokio::sync::watch;
 
 use super::{
     audit::{self, Auditor},
     database::Database,
-    from_json, from_optional_json, instant, parsed, to_json, unreadable,
+    from_json, from_optional_json, instant, optional_instant, parsed, to_json, unreadable,
 };
 use crate::{
     Ports,
     desk::ReceiptKey,
     store::{
-        AcceptedContent, DeskStore, ExportState, JudgedEnvelope, NewExport, PairedDevice, PendingExport, RecordSummary,
-        Seen, StoreError,
+        AcceptedContent, DeskPulse, DeskStore, ExportState, JudgedEnvelope, NewExport, PairedDevice, PendingExport,
+        RecordSummary, Seen, StoreError,
     },
 };
 
@@ -85,8 +85,7 @@ impl SqliteDeskStore {
         now: Timestamp,
         ports: &Ports,
     ) -> Result<Self, StoreError> {
-        let worker = ports.worker("sqlite").map_err(|error| StoreError::new(StoreFault::Failed, error.to_string()))?;
-        let (database, auditor) = (Database::open(path, MIGRATIONS, worker)?, Auditor::new(tenant, receipt_key));
+        let (database, auditor) = (Database::open(path, MIGRATIONS, ports)?, Auditor::new(tenant, receipt_key));
         let begins = auditor.clone();
         database.run(move |t| begins.begin(t, now)).await?;
         Ok(Self { database, auditor })
@@ -293,20 +292,36 @@ impl DeskStore for SqliteDeskStore {
         };
         self.database.run(work).await
     }
+
+    async fn pulse(&self) -> Result<DeskPulse, StoreError> {
+        self.database.prove_writable().await?;
+        let work = |t: &rusqlite::Transaction<'_>| {
+            let waiting = "SELECT count(*), min(at) FROM record WHERE export IN ('waiting', 'renaming')";
+            let (waiting, oldest) =
+                t.query_row(waiting, [], |row| Ok((row.get(0)?, row.get::<_, Option<String>>(1)?)))?;
+            Ok((waiting, optional_instant(oldest)?))
+        };
+        let (waiting, oldest_accepted_at) = self.database.run(work).await?;
+        Ok(DeskPulse { waiting, oldest_accepted_at, size: self.database.size() })
+    }
+
+    async fn check(&self) -> Result<(), StoreError> {
+        self.database.check().await
+    }
+
+    async fn settle(&self) -> Result<(), StoreError> {
+        self.database.settle().await
+    }
 }
 
 fn summary(row: &Row<'_>) -> rusqlite::Result<RecordSummary> {
     let device: String = row.get("device")?;
     let export: String = row.get("export")?;
-    let accepted_at: Option<String> = row.get("accepted_at")?;
     Ok(RecordSummary {
         record_id: parsed(row, "record_id")?,
         device: DeviceId::new(device).map_err(|_| unreadable("device"))?,
         received_at: parsed(row, "at")?,
-        accepted_at: accepted_at
-            .map(|at| at.parse::<Timestamp>())
-            .transpose()
-            .map_err(|_| unreadable("accepted_at"))?,
+        accepted_at: optional_instant(row.get("accepted_at")?)?,
         quarantine: from_optional_json(row, "reason")?,
         outcome: from_optional_json(row, "outcome")?,
         validity: from_optional_json(row, "validity")?,
@@ -346,7 +361,7 @@ mod tests {
         let parsed = tazune_link::envelope::Envelope::parse(envelope).unwrap();
         let (header, digest) = (parsed.header().unwrap(), parsed.sha256());
         let key = ReceiptKey::for_tests();
-        let older = Database::open(&path, FIRST, Ports::system().worker("older").unwrap()).unwrap();
+        let older = Database::open(&path, FIRST, &Ports::system()).unwrap();
         let (device, record) = (header.device.to_string(), header.record_id.to_string());
         let device_key = to_json(&key.verifying_key());
         let work = move |t: &rusqlite::Transaction<'_>| {

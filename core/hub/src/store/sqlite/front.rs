@@ -9,16 +9,16 @@ use tazune_link::{
     pairing::{SealedHello, SessionId},
     receipt::SignedReceipt,
 };
-use tazune_model::{Bytes, DeviceId, RecordId, StoreFault, Timestamp};
+use tazune_model::{Bytes, DeviceId, RecordId, Timestamp};
 
-use super::{database::Database, from_json, from_optional_json, instant, parsed, to_json};
+use super::{database::Database, from_json, from_optional_json, instant, optional_instant, parsed, to_json};
 use crate::{
     Ports,
-    store::{FrontPairing, FrontStore, NewEnvelope, StoreError},
+    store::{FrontPairing, FrontPulse, FrontStore, NewEnvelope, StoreError},
 };
 
 /// Each step brings the schema up by one version; a published step is never changed.
-const MIGRATIONS: &[&str] = &["
+pub(super) const MIGRATIONS: &[&str] = &["
     CREATE TABLE device (
         device TEXT PRIMARY KEY,
         registration TEXT NOT NULL
@@ -52,8 +52,7 @@ impl SqliteFrontStore {
     /// # Errors
     /// [`StoreError`], also when the file is damaged or was written by a newer program.
     pub fn open(path: &Path, ports: &Ports) -> Result<Self, StoreError> {
-        let worker = ports.worker("sqlite").map_err(|error| StoreError::new(StoreFault::Failed, error.to_string()))?;
-        Database::open(path, MIGRATIONS, worker).map(Self)
+        Database::open(path, MIGRATIONS, ports).map(Self)
     }
 }
 
@@ -226,6 +225,31 @@ impl FrontStore for SqliteFrontStore {
             t.execute("UPDATE pairing SET answer = ?2 WHERE session = ?1", [session, answer])
         };
         self.0.run(work).await.map(|changed| changed == 1)
+    }
+
+    async fn pulse(&self) -> Result<FrontPulse, StoreError> {
+        self.0.prove_writable().await?;
+        let work = |t: &rusqlite::Transaction<'_>| {
+            let (waiting, oldest) =
+                t.query_row("SELECT count(*), min(received_at) FROM envelope WHERE sealed IS NOT NULL", [], |row| {
+                    Ok((row.get(0)?, row.get::<_, Option<String>>(1)?))
+                })?;
+            let devices = t
+                .prepare_cached("SELECT registration ->> 'state' AS state, count(*) FROM device GROUP BY state")?
+                .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+                .collect::<rusqlite::Result<_>>()?;
+            Ok((waiting, optional_instant(oldest)?, devices))
+        };
+        let (waiting, oldest_received_at, devices) = self.0.run(work).await?;
+        Ok(FrontPulse { waiting, oldest_received_at, devices, size: self.0.size() })
+    }
+
+    async fn check(&self) -> Result<(), StoreError> {
+        self.0.check().await
+    }
+
+    async fn settle(&self) -> Result<(), StoreError> {
+        self.0.settle().await
     }
 }
 

@@ -5,6 +5,8 @@ mod audit_reader;
 mod database;
 mod desk;
 mod front;
+#[cfg(test)]
+mod upgrades;
 
 use std::str::FromStr;
 
@@ -37,6 +39,11 @@ fn from_optional_json<T: DeserializeOwned>(row: &Row<'_>, column: &str) -> rusql
 /// An instant as text that sorts by time.
 fn instant(at: Timestamp) -> String {
     format!("{at:.9}")
+}
+
+/// The instant that [`instant`] wrote, or null.
+fn optional_instant(text: Option<String>) -> rusqlite::Result<Option<Timestamp>> {
+    text.map(|text| text.parse()).transpose().map_err(|_| unreadable("of an instant"))
 }
 
 fn to_json(value: &impl Serialize) -> String {
