@@ -80,10 +80,11 @@ pub(crate) fn the_hubs_disk_is_full(code: FailureCode) {
 
 pub(crate) fn the_hubs_disk_is_nearly_full(code: FailureCode) {
     let mut scene = Scene::open();
+    let folders = [scene.front_folder(), scene.desk_folder()];
     let limits = |low: u64, critical: u64| {
         let limits =
             json!({ "low_bytes": low, "low_percent": 100, "critical_bytes": critical, "critical_percent": 100 });
-        for folder in [scene.front_folder(), scene.desk_folder()] {
+        for folder in &folders {
             let path = folder.join("settings.json");
             let mut settings: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
             settings["disk"] = limits.clone();
