@@ -127,6 +127,12 @@ impl TestCa {
         Self::new("User authentication of a simulated card", crate::rsa_key("user-ca"))
     }
 
+    /// The CA of signature certificates, whose certificate lies on every card.
+    #[must_use]
+    pub fn signature() -> Self {
+        Self::new("Digital signature of a simulated card", crate::rsa_key("user-ca"))
+    }
+
     /// A CA of another name, trusted by nobody.
     #[must_use]
     pub fn foreign() -> Self {

@@ -105,6 +105,7 @@ fn it_reads_the_user_certificate_byte_for_byte() {
     assert_eq!(listed.matches("PIN [").count(), 2, "{listed}");
     assert_eq!(listed.matches("Private RSA Key [").count(), 2, "{listed}");
     assert_eq!(listed.matches("X.509 Certificate [").count(), 4, "{listed}");
+    assert_eq!(listed.matches("Encoded serial").count(), 3, "all but the sign certificate are free: {listed}");
     assert_eq!(peer.card.lock().unwrap().tries_left(), Some(3), "looking costs nothing");
 }
 

@@ -43,6 +43,24 @@ fn a_card_that_is_torn_away_at_any_command_is_put_back_and_no_pin_is_sent_twice(
 }
 
 #[test]
+fn another_card_laid_down_while_the_pin_is_typed_is_never_given_it() {
+    let scene = Scene::open();
+    let (first, other) = (scene.card(), scene.clinic.card("elder"));
+    let mut visit = scene.laptop.begin_visit(&[]);
+    visit.hold(first.clone());
+    visit.until("enter-pin", |_| {});
+    visit.hold(other.clone());
+    visit.go_on();
+    visit.until("other-card", |_| {});
+    assert_eq!(visit.failure(), Some("TZ-C03"), "{:?}", visit.words());
+    assert_eq!((pins_sent(&first), pins_sent(&other)), (0, 0));
+    visit.hold(first);
+    visit.choose("try-again");
+    ends_accepted(visit);
+    assert_eq!(pins_sent(&other), 0);
+}
+
+#[test]
 fn a_reader_that_is_unplugged_in_the_middle_is_found_again() {
     let scene = Scene::open();
     let card = scene.card();

@@ -1,8 +1,9 @@
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::LazyLock};
 
 use rsa::RsaPrivateKey;
 
 use super::{CardKind, CardSpec};
+use crate::TestCa;
 
 /// One application: its name and its elementary files by identifier.
 pub(super) struct Application {
@@ -26,6 +27,7 @@ const INPUT_SUPPORT: &[u8] = &[0xD3, 0x92, 0x10, 0x00, 0x31, 0x00, 0x01, 0x01, 0
 const DRIVING_LICENCE: &[u8] = &[0xA0, 0x00, 0x00, 0x02, 0x31, 0x01];
 
 const SIGN_CERTIFICATE: u16 = 0x0001;
+const SIGN_CA_CERTIFICATE: u16 = 0x0002;
 const TOKEN_INFO: u16 = 0x0006;
 const AVAILABLE: u16 = 0x0008;
 const CERTIFICATE: u16 = 0x000A;
@@ -49,6 +51,9 @@ pub(super) fn applications(spec: &CardSpec) -> Vec<Application> {
     applications
 }
 
+/// Made once: tests make hundreds of cards.
+static SIGN_CA: LazyLock<Vec<u8>> = LazyLock::new(|| TestCa::signature().certificate().to_vec());
+
 fn jpki(spec: &CardSpec) -> Application {
     let mut files = BTreeMap::new();
     let on_phone = spec.kind == CardKind::AndroidPhone;
@@ -66,6 +71,7 @@ fn jpki(spec: &CardSpec) -> Application {
     files.insert(PIN, File::Pin { value: spec.pin.clone().into_bytes(), most: 3, left: spec.tries_left });
     // The sign certificate is there to be refused: its PIN is blocked from the start.
     files.insert(SIGN_CERTIFICATE, File::Data { bytes: vec![0; 1758], needs: Some(SIGN_PIN) });
+    files.insert(SIGN_CA_CERTIFICATE, free(SIGN_CA.clone()));
     files.insert(SIGN_PIN, File::Pin { value: b"LOCKED0AWAY0".to_vec(), most: 5, left: 0 });
     Application { aid: JPKI, files }
 }
