@@ -16,6 +16,7 @@ use rand::{RngExt as _, SeedableRng as _, rngs::StdRng, seq::SliceRandom as _};
 use serde_json::Value;
 use tazune_e2e::{
     clinic::{Clinic, ReceiptComputer},
+    process::Program,
     tablet::{Tablet, Visiting},
 };
 use tempfile::TempDir;
@@ -109,6 +110,10 @@ fn two_hundred_kills_lose_no_record_and_bring_none_twice() {
     scene.clinic.start_hub();
     thread::sleep(Duration::from_millis(500));
     scene.check_the_clinic();
+    scene.clinic.stop_hub();
+    let hub = scene.clinic.hub_folder();
+    let verified = Program::run("tazune-hub", &["audit", "verify", "--data", hub.to_str().unwrap()]);
+    assert_eq!(verified.code(), 0, "{}", verified.transcript);
 }
 
 impl Scene {

@@ -123,7 +123,7 @@ fn a_hub_whose_writes_fail_names_it_and_goes_on_where_it_was() {
             scene.clinic.start_hub_under(Launcher::default());
             scene.clinic.start_hub();
             scene.is_all_done(&tablet, &ids, before, &story);
-            scene.clinic.stop_hub();
+            scene.stop_hub_with_whole_audit(&story);
         });
         assert!(count > 30, "{fault:?}: {count}");
     }

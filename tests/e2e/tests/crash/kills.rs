@@ -45,6 +45,32 @@ pub(crate) fn told(disk: &Disk, story: &str) -> String {
 }
 
 #[test]
+fn a_device_killed_beside_every_durable_step_of_its_pairing_is_paired_or_can_be() {
+    let scene = Scene::open();
+    let fresh = Tablet::new(scene.fresh_folder("fresh"));
+    for (strike, counted) in [KillAfter, KillBefore].map(|strike| (strike, Counted::Barriers)) {
+        let count = at_every_number(&scene.disk, strike, counted, |_, story| {
+            let tablet = scene.copy(&fresh, "victim");
+            scene.pair(&tablet.under(scene.disk.launcher()));
+            scene.disk.withdraw();
+            let story = told(&scene.disk, story);
+            if tablet.run(&["queue"]).code() != 0 {
+                scene.pair(&tablet);
+            }
+            let (state, exit) = queue(&tablet, &[]);
+            assert_eq!(exit, 0, "{story}: {state}");
+            // Its keys are those that the clinic and the gateway know.
+            let mut visit = tablet.begin_visit(&[]);
+            visit.hold(scene.clinic.card("valid"));
+            visit.until("sealed", |_| {});
+            assert_eq!(visit.program().expect("delivered")["state"], "accepted", "{story}");
+            let _ = visit.finish();
+        });
+        assert!(count > 15, "{strike:?}: {count}");
+    }
+}
+
+#[test]
 fn a_device_killed_while_it_keeps_a_visit_has_it_or_never_showed_it() {
     let scene = Scene::open();
     let paired = scene.paired();
@@ -85,7 +111,7 @@ fn a_device_killed_while_it_keeps_a_visit_has_it_or_never_showed_it() {
 
 #[test]
 fn a_device_killed_beside_every_write_of_sealing_and_delivery_loses_nothing_and_sends_nothing_twice() {
-    let scene = Scene::open();
+    let mut scene = Scene::open();
     let to_close = scene.with_visit_to_close(&scene.paired());
     let mut sealed = BTreeSet::new();
     for (strike, counted) in SIDES {
@@ -102,7 +128,7 @@ fn a_device_killed_beside_every_write_of_sealing_and_delivery_loses_nothing_and_
         });
         assert!(count > 15, "{strike:?}: {count}");
     }
-    check_the_clinic(&scene, &sealed);
+    check_the_clinic(&mut scene, &sealed);
 }
 
 /// What the clinic accepted is purged with the next sending, and only then.
@@ -113,7 +139,7 @@ fn purge_killed_nowhere(tablet: &Tablet, story: &str) {
 
 #[test]
 fn a_device_killed_beside_every_write_of_a_purge_has_purged_or_not() {
-    let scene = Scene::open();
+    let mut scene = Scene::open();
     let accepted = scene.with_visit_to_close(&scene.paired());
     let record_id = finish(&accepted, "undisturbed");
     for (strike, counted) in SIDES {
@@ -130,16 +156,17 @@ fn a_device_killed_beside_every_write_of_a_purge_has_purged_or_not() {
         });
         assert!(count > 5, "{strike:?}: {count}");
     }
-    check_the_clinic(&scene, &BTreeSet::from([record_id]));
+    check_the_clinic(&mut scene, &BTreeSet::from([record_id]));
 }
 
-fn check_the_clinic(scene: &Scene, sealed: &BTreeSet<String>) {
+fn check_the_clinic(scene: &mut Scene, sealed: &BTreeSet<String>) {
     let records = scene.settle();
     assert!(records.iter().all(|record| record["export"] == "written"), "{records:#?}");
     let ids: Vec<_> = records.iter().map(|record| record["record_id"].as_str().unwrap().to_owned()).collect();
     assert_eq!(ids.len(), sealed.len());
     assert_eq!(BTreeSet::from_iter(ids), *sealed);
     scene.check_taken(0, sealed, "at the end");
+    scene.stop_hub_with_whole_audit("at the end");
 }
 
 #[test]
@@ -168,7 +195,7 @@ fn a_hub_killed_beside_every_write_loses_nothing_and_writes_no_face_file_twice()
             scene.clinic.start_hub_under(Launcher::default());
             scene.clinic.start_hub();
             scene.is_all_done(&tablet, &ids, before, &story);
-            scene.clinic.stop_hub();
+            scene.stop_hub_with_whole_audit(&story);
         });
         assert!(count > 15, "{strike:?}: {count}");
     }
@@ -184,7 +211,7 @@ pub(crate) fn send_until_struck(tablet: &Tablet, disk: &Disk) {
             while !is_over.load(Ordering::Relaxed) {
                 if !disk.struck().is_empty() {
                     // A hub that cannot go on lets its devices wait.
-                    thread::sleep(Duration::from_millis(50));
+                    thread::sleep(Duration::from_millis(20));
                     return killer.kill();
                 }
                 thread::sleep(Duration::from_millis(2));

@@ -3,7 +3,13 @@
 //! SIGKILL keeps the page cache, so the kills of this suite would pass without one sync. Here each program runs under
 //! strace, on a visit of its own: the sync that covers a record has returned before anybody hears of it.
 
-use std::{env, fs, path::PathBuf, process::Command, thread, time::Duration};
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::Command,
+    thread,
+    time::Duration,
+};
 
 use tazune_e2e::{
     disk::{Counted, Strike},
@@ -53,7 +59,7 @@ fn traced(scene: &Scene, name: &str) -> (Launcher, PathBuf) {
     (Launcher { prefix, environment: Vec::new() }, log)
 }
 
-fn calls(log: &PathBuf) -> Vec<Call> {
+fn calls(log: &Path) -> Vec<Call> {
     read(&String::from_utf8_lossy(&fs::read(log).unwrap()))
 }
 
@@ -66,7 +72,7 @@ fn says_saved(call: &Call, record_id: &str) -> bool {
 }
 
 /// Closes a visit under strace and judges when it was said to be saved.
-fn saved_after_sync(scene: &Scene, to_close: &Tablet, launcher: &Launcher, log: &PathBuf) -> Result<(), String> {
+fn saved_after_sync(scene: &Scene, to_close: &Tablet, launcher: &Launcher, log: &Path) -> Result<(), String> {
     let tablet = scene.copy(to_close, "traced");
     let told = close(&tablet, launcher);
     let sealed = told.lines.iter().find_map(|line| line["sealed"].as_str()).expect("it is sealed");

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use tazune_e2e::{
     clinic::{Clinic, ReceiptComputer},
     disk::{Disk, copy_folder},
-    process::{Finished, Launcher},
+    process::{Finished, Launcher, Program},
     tablet::Tablet,
 };
 use tempfile::TempDir;
@@ -67,6 +67,29 @@ impl Scene {
     /// A paired device without visits.
     pub(crate) fn paired(&self) -> Tablet {
         self.clinic.pair("paired")
+    }
+
+    /// An empty folder.
+    pub(crate) fn fresh_folder(&self, name: &str) -> PathBuf {
+        let folder = self.place(name);
+        fs::create_dir(&folder).unwrap();
+        folder
+    }
+
+    /// Pairs a device, whose program may be killed on the way.
+    pub(crate) fn pair(&self, tablet: &Tablet) {
+        let mut desk = self.clinic.start("pair", &["--json"]);
+        let opened = desk.expect_event("opened");
+        let mut device = tablet.start(&["pair", "--name", "victim", "--offer", opened["offer"].as_str().unwrap()]);
+        let code = std::iter::from_fn(|| device.next_json()).find_map(|line| line["code"].as_str().map(str::to_owned));
+        if let Some(code) = code {
+            desk.expect_event("awaiting_code");
+            desk.say(&code);
+            desk.expect_event("awaiting_approval");
+            desk.say("y");
+            desk.expect_event("approved");
+        }
+        let _ = (device.finish(), desk.kill());
     }
 
     /// The same with a visit that has its answer and only has to be closed.
@@ -162,6 +185,16 @@ impl Scene {
         assert_eq!((&of(good)[0]["export"], &of(strange)[0]["quarantine"]), (&json!("written"), &json!("wrong_key")));
         self.check_taken(before, &BTreeSet::from([good.clone()]), story);
         assert_eq!(names(&self.clinic.face_folder()), [".tazune-face-folder"], "{story}: nothing is left over");
+    }
+
+    /// Stops the hub; its audit is whole, and no shorter than its witness knows.
+    pub(crate) fn stop_hub_with_whole_audit(&mut self, story: &str) {
+        self.clinic.stop_hub();
+        let hub = self.clinic.hub_folder();
+        let witness = hub.join("desk/audit-witness.jsonl");
+        let (hub, witness) = (hub.to_str().unwrap(), witness.to_str().unwrap());
+        let verified = Program::run("tazune-hub", &["audit", "verify", "--data", hub, "--witness", witness]);
+        assert_eq!(verified.code(), 0, "{story}: {}", verified.transcript);
     }
 
     /// Each of `expected`, and nothing else, was given to the receipt computer once since it had taken `before` files.
