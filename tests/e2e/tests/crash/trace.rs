@@ -100,11 +100,14 @@ pub(crate) fn is_told_after_sync(
     if telling.is_empty() { Err(format!("{needle} is never told")) } else { Ok(()) }
 }
 
+/// What is looked for, and how it is told.
+pub(crate) type Wanted<'a> = (&'a str, &'a dyn Fn(&Call) -> bool);
+
 /// Finds calls one after the other, each beginning after the one before returned.
 ///
 /// # Errors
 /// The first that is missing.
-pub(crate) fn in_order(calls: &[Call], steps: &[(&str, &dyn Fn(&Call) -> bool)]) -> Result<(), String> {
+pub(crate) fn in_order(calls: &[Call], steps: &[Wanted<'_>]) -> Result<(), String> {
     let mut after = 0;
     for (what, is_it) in steps {
         let found = calls.iter().find(|call| call.succeeded && call.began >= after && is_it(call));
