@@ -35,6 +35,9 @@ const INVALID_RECEIPT_PAUSE: Duration = Duration::from_secs(60);
 /// How often an idle queue looks whether a purge is due.
 const IDLE_ROUND: Duration = Duration::from_secs(60 * 60);
 
+/// How long one question for new certificates waits for the desk.
+const RENEWAL_WAIT: Duration = Duration::from_secs(10);
+
 /// A record without receipt is handed in again after this time, in case the front was restored from an older backup.
 const HAND_IN_AGAIN: Duration = Duration::from_secs(6 * 60 * 60);
 
@@ -85,7 +88,17 @@ impl Device {
                 handed_in_again_at = Instant::now();
             }
             let round = self.round(&courier, is_again).await;
-            let pause = match self.note(round).await {
+            let mut next = self.note(round).await;
+            if next.is_ok() {
+                tokio::select! {
+                    biased;
+                    renewed = self.renew(RENEWAL_WAIT) => if let Ok(true) = self.note(renewed).await {
+                        courier = Courier::of(self).await?;
+                    },
+                    () = self.record_sealed() => next = Ok(Next::In(Duration::ZERO)),
+                }
+            }
+            let pause = match next {
                 Ok(Next::Idle) if until == DeliverUntil::Idle => return Ok(()),
                 Ok(next) => {
                     back_off.reset();
@@ -127,7 +140,18 @@ impl Device {
                 sleep(PAUSE.min(end.saturating_duration_since(Instant::now()))).await;
             }
         }
-        Ok(())
+        self.renew(RENEWAL_WAIT.min(receipts_within)).await.map(drop)
+    }
+
+    /// Renews the certificates if it is time; of failures only the one that a person has to know of is one here.
+    async fn renew(&self, wait: Duration) -> Result<bool, EngineError> {
+        match self.renew_if_due(wait).await {
+            Err(error) if !matches!(error, EngineError::Renewal(_)) => {
+                tracing::info!(code = %error.failure_code(), "the certificate is renewed another time");
+                Ok(false)
+            }
+            outcome => outcome,
+        }
     }
 
     /// Hands in what waits and asks once for receipts; a record sealed meanwhile ends the wait for them.

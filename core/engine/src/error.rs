@@ -1,4 +1,9 @@
-use tazune_link::{envelope::SealError, front_api::ApiError, front_api::Garbage, pairing::PairingError};
+use tazune_link::{
+    envelope::SealError,
+    front_api::{ApiError, Garbage},
+    pairing::PairingError,
+    renewal::RenewalRefused,
+};
 use tazune_model::{FailureCode, StoreFault};
 
 use crate::{keys::KeyStoreError, store::StoreError};
@@ -27,6 +32,9 @@ pub enum EngineError {
     /// The pairing ended without success.
     #[error(transparent)]
     Pairing(#[from] PairingError),
+    /// The device's certificate has run out, and the clinic did not renew it.
+    #[error(transparent)]
+    Renewal(#[from] RenewalRefused),
     /// The record cannot be sealed.
     #[error(transparent)]
     Seal(#[from] SealError),
@@ -43,6 +51,7 @@ impl EngineError {
             Self::Store(fault) => fault.failure_code(),
             Self::Front(error) => error.failure_code(),
             Self::Pairing(error) => error.failure_code(),
+            Self::Renewal(error) => error.failure_code(),
             Self::Seal(error) => error.failure_code(),
         }
     }

@@ -17,6 +17,7 @@ use tazune_link::{
     },
     pairing::{SealedHello, SessionId},
     receipt::SignedReceipt,
+    renewal::{RenewalAnswer, RenewalRequest},
 };
 use tazune_model::{RecordId, Sha256};
 
@@ -78,6 +79,11 @@ impl FrontClient {
     pub(crate) async fn take_receipts(&self, record_ids: Vec<RecordId>) -> Result<(), EngineError> {
         let request = ReceiptsTaken { record_ids };
         self.call(Method::POST, front_api::RECEIPTS_TAKEN, encode(&request), None).await.map(|_| ())
+    }
+
+    /// Asks for new certificates; waits up to `wait` (30 s at most, whole seconds) for the desk.
+    pub(crate) async fn renew(&self, request: &RenewalRequest, wait: Duration) -> Result<RenewalAnswer, EngineError> {
+        self.ask(Method::POST, front_api::RENEWAL, encode(request), Some(wait)).await
     }
 
     /// Answers a pairing offer.

@@ -12,7 +12,8 @@ use rustls::{
     version::TLS13,
 };
 use tazune_link::keys::VerifyingKey;
-use tazune_model::{Bytes, Sha256};
+use tazune_model::{Bytes, Sha256, Timestamp};
+use x509_parser::prelude::{ASN1Time, FromDer, X509Certificate};
 
 use crate::keys::Keys;
 
@@ -86,6 +87,13 @@ pub(crate) fn is_for_key(certificate: &Bytes, key: &VerifyingKey) -> bool {
     // On P-256 an SPKI is a fixed prefix and the point.
     ParsedCertificate::try_from(&der(certificate))
         .is_ok_and(|parsed| parsed.subject_public_key_info().ends_with(key.as_bytes()))
+}
+
+/// First and last instant of a certificate's (DER) validity; `None` when it is none.
+pub(crate) fn validity(certificate: &Bytes) -> Option<(Timestamp, Timestamp)> {
+    let (_, parsed) = X509Certificate::from_der(certificate.as_slice()).ok()?;
+    let instant = |time: ASN1Time| Timestamp::from_second(time.timestamp()).ok();
+    Some((instant(parsed.validity().not_before)?, instant(parsed.validity().not_after)?))
 }
 
 fn with_identity(

@@ -13,6 +13,7 @@ mod inspect;
 mod keys;
 mod pairing;
 mod ports;
+mod renewal;
 mod store;
 mod visit_session;
 

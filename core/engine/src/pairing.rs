@@ -75,6 +75,12 @@ impl Pairing {
         Ok(TrustAnchors::from_der(&self.settings.card_anchors).map_err(|_| FrontError::Garbage)?)
     }
 
+    /// The last instant of the device's certificate at the hub.
+    #[must_use]
+    pub fn certified_until(&self) -> Option<Timestamp> {
+        self.certificates.first().and_then(https::validity).map(|(_, ends)| ends)
+    }
+
     /// A client of this clinic's front.
     pub(crate) fn front(&self, keys: &Keys) -> FrontClient {
         let identity = Identity { certificates: self.certificates.clone(), keys: keys.clone() };
@@ -206,6 +212,24 @@ pub(crate) fn paired(database: &mut Database) -> Result<Pairing, EngineError> {
     database.meta(PAIRING)?.ok_or(EngineError::NotPaired)
 }
 
+/// Puts new certificates in place of the old ones, unless the device was paired anew meanwhile.
+pub(crate) fn keep_certificates(
+    database: &mut Database,
+    renewed: &Pairing,
+    at_hub: Vec<Bytes>,
+    at_gateway: Option<Vec<Bytes>>,
+) -> Result<(), EngineError> {
+    let mut pairing = paired(database)?;
+    if (&pairing.device_id, pairing.spki_sha256) == (&renewed.device_id, renewed.spki_sha256) {
+        pairing.certificates = at_hub;
+        if let Some(at_gateway) = at_gateway {
+            pairing.settings.gateway.client_certificates = at_gateway;
+        }
+        database.set_meta(PAIRING, &pairing)?;
+    }
+    Ok(())
+}
+
 fn refuse_while_undelivered(database: &mut Database) -> Result<(), EngineError> {
     let undelivered = database.records()?.iter().filter(|record| is_undelivered(record.delivery)).count();
     match undelivered + database.drafts()?.len() {
@@ -239,7 +263,7 @@ async fn send_hello(front: &FrontClient, offer: &PairingOffer, hello: &SealedHel
 }
 
 /// A PKCS#10 request (DER) for the transport key; it names nobody, because the clinic decides the name.
-fn certificate_request(keys: &Keys, device_key: &VerifyingKey) -> Result<Bytes, EngineError> {
+pub(crate) fn certificate_request(keys: &Keys, device_key: &VerifyingKey) -> Result<Bytes, EngineError> {
     let mut parameters = CertificateParams::default();
     parameters.distinguished_name = DistinguishedName::new();
     let key = RequestKey { public: device_key, keys };

@@ -6,10 +6,12 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use tazune_model::{Bytes, DeviceId, FailureCode, InstitutionCode, RecordId, Timestamp};
 
 use crate::{
+    audit::PairingRefusal,
     envelope::{Envelope, Refusal},
     keys::VerifyingKey,
     pairing::{PairingError, SealedHello, SessionId},
     receipt::SignedReceipt,
+    renewal::ArrivedRenewal,
     revocation::Revoked,
     tombstone::SignedTombstone,
 };
@@ -20,6 +22,9 @@ pub const ENVELOPES: &str = "/v1/envelopes";
 pub const RECEIPTS: &str = "/v1/receipts";
 /// `POST`, device: [`ReceiptsTaken`] to 204.
 pub const RECEIPTS_TAKEN: &str = "/v1/receipts/taken";
+/// `POST`, device, [`WaitQuery`]: [`RenewalRequest`](crate::renewal::RenewalRequest) to
+/// [`RenewalAnswer`](crate::renewal::RenewalAnswer).
+pub const RENEWAL: &str = "/v1/renewal";
 /// As [`ENVELOPES`], for a revoked device; no other path answers it with anything but its tombstone.
 pub const REVOKED_ENVELOPES: &str = "/v1/revoked/envelopes";
 /// As [`RECEIPTS`], for a revoked device.
@@ -38,6 +43,10 @@ pub const DESK_PAIRING: &str = "/v1/desk/pairing/{session}";
 pub const DESK_PAIRING_STATE: &str = "/v1/desk/pairing/{session}/state";
 /// `PUT`, desk: [`DeviceRegistration`] to 204. See [`desk_device_path`].
 pub const DESK_DEVICE: &str = "/v1/desk/devices/{device}";
+/// `PUT`, desk: [`RenewalAnswer`](crate::renewal::RenewalAnswer) to 204. See [`desk_renewal_path`].
+pub const DESK_RENEWAL: &str = "/v1/desk/renewals/{device}";
+/// `POST`, desk: [`RefusalsNoted`] to 204.
+pub const DESK_REFUSALS: &str = "/v1/desk/refusals/noted";
 /// `GET`, anybody: 200 while the front is well, else 503; no body.
 pub const HEALTH: &str = "/healthz";
 
@@ -66,6 +75,12 @@ pub fn desk_pairing_state_path(session: &SessionId) -> String {
 #[must_use]
 pub fn desk_device_path(device: &DeviceId) -> String {
     DESK_DEVICE.replace("{device}", device.as_str())
+}
+
+/// The path of [`DESK_RENEWAL`] for a device.
+#[must_use]
+pub fn desk_renewal_path(device: &DeviceId) -> String {
+    DESK_RENEWAL.replace("{device}", device.as_str())
 }
 
 /// Query of a question that may wait for news.
@@ -160,6 +175,12 @@ pub struct DeskWork {
     pub envelopes: Vec<Bytes>,
     /// Answers to offers.
     pub hellos: Vec<ArrivedHello>,
+    /// Devices that ask for new certificates.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub renewals: Vec<ArrivedRenewal>,
+    /// Sessions for which the front turned a hello down; offered again until noted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub refusals: Vec<HelloRefused>,
     /// Devices that asked for anything since the last answer; never waited for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub contacts: Vec<DeviceContact>,
@@ -184,6 +205,22 @@ pub struct ArrivedHello {
     pub session: SessionId,
     /// The hello, which the front cannot open.
     pub hello: SealedHello,
+}
+
+/// A hello that the front turned down; told once for each session and reason.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HelloRefused {
+    /// The session.
+    pub session: SessionId,
+    /// Why: [`PairingRefusal::Taken`] or [`PairingRefusal::Expired`].
+    pub reason: PairingRefusal,
+}
+
+/// Refusals that the desk's audit knows; the front need not tell them again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefusalsNoted {
+    /// The refusals.
+    pub refusals: Vec<HelloRefused>,
 }
 
 /// Receipts of the desk.

@@ -15,6 +15,7 @@ pub mod keys;
 pub mod pairing;
 pub mod receipt;
 pub mod record;
+pub mod renewal;
 pub mod revocation;
 pub mod tombstone;
 mod version;

@@ -112,6 +112,8 @@ failure_codes! {
     DeviceRevoked = "TZ-H10",
     /// The hub calls the device revoked, and its tombstone does not verify; nothing is destroyed.
     TombstoneInvalid = "TZ-H11",
+    /// The clinic did not renew the device's certificate, and it has run out.
+    RenewalRefused = "TZ-H12",
     /// The pairing code is not one of this hub.
     PairingQrInvalid = "TZ-P01",
     /// The pairing session has ended.

@@ -28,7 +28,7 @@ impl Ended {
             Self::Engine(error) => match error {
                 EngineError::NotPaired | EngineError::Pairing(_) => Exit::NotPaired,
                 EngineError::Undelivered { .. } => Exit::Undelivered,
-                EngineError::Front(_) => Exit::Hub,
+                EngineError::Front(_) | EngineError::Renewal(_) => Exit::Hub,
                 EngineError::Store(_) => Exit::Store,
                 EngineError::Keys(_) => Exit::Keys,
                 EngineError::Seal(_) => Exit::Failed,

@@ -8,10 +8,11 @@ use tazune_model::Clock;
 use tokio::time::Instant;
 
 use super::{
-    Pairings,
+    PairError, Pairings,
     face::FaceExporter,
     front_client::{FrontClient, FrontError},
     opener::Opener,
+    renewal::Renewals,
 };
 use crate::store::StoreError;
 
@@ -24,6 +25,7 @@ pub(super) struct Dialler {
     pub(super) front: FrontClient,
     pub(super) opener: Opener,
     pub(super) pairings: Arc<Pairings>,
+    pub(super) renewals: Renewals,
     pub(super) exporter: Arc<FaceExporter>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) success: Arc<LastSuccess>,
@@ -51,6 +53,8 @@ impl LastSuccess {
 enum RoundError {
     #[error(transparent)]
     Front(#[from] FrontError),
+    #[error(transparent)]
+    Pair(#[from] PairError),
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The front offers only what cannot be answered; asking at once would bring the same.
@@ -81,8 +85,10 @@ impl Dialler {
 
     async fn round(&self) -> Result<(), RoundError> {
         self.pairings.announce().await?;
-        let DeskWork { envelopes, hellos, .. } = self.front.work().await?;
-        let was_nothing_but_envelopes = hellos.is_empty() && !envelopes.is_empty();
+        let DeskWork { envelopes, hellos, renewals, refusals, .. } = self.front.work().await?;
+        let was_nothing_but_envelopes =
+            hellos.is_empty() && renewals.is_empty() && refusals.is_empty() && !envelopes.is_empty();
+        self.pairings.refused_at_front(refusals).await?;
         for hello in hellos {
             self.pairings.hello_arrived(hello).await?;
         }
@@ -104,6 +110,12 @@ impl Dialler {
             let count = receipts.len() as u64;
             self.front.put_receipts(receipts).await?;
             metrics::counter!("tazune_receipts_total").increment(count);
+        }
+        // Last, because the gateway is asked for each.
+        for renewal in renewals {
+            let device = renewal.device.clone();
+            let answer = self.renewals.judge(renewal).await?;
+            self.front.put_renewal_answer(&device, &answer).await?;
         }
         match failed {
             Some(error) => Err(error.into()),

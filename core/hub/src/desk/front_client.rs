@@ -6,10 +6,11 @@ use serde::Serialize;
 use tazune_link::{
     envelope::MAX_BATCH_BYTES,
     front_api::{
-        self, ApiError, DESK_RECEIPTS, DESK_WORK, DeskReceipt, DeskReceipts, DeskWork, DeviceRegistration, ErrorBody,
-        PairingAnswer, PairingOpened, parse_answer,
+        self, ApiError, DESK_RECEIPTS, DESK_REFUSALS, DESK_WORK, DeskReceipt, DeskReceipts, DeskWork,
+        DeviceRegistration, ErrorBody, HelloRefused, PairingAnswer, PairingOpened, RefusalsNoted, parse_answer,
     },
     pairing::SessionId,
+    renewal::RenewalAnswer,
 };
 use tazune_model::{DeviceId, Timestamp};
 
@@ -79,6 +80,16 @@ impl FrontClient {
         answer: &PairingAnswer,
     ) -> Result<(), FrontError> {
         self.call(Method::PUT, &front_api::desk_pairing_state_path(session), Some(answer)).await.map(drop)
+    }
+
+    /// Says what a device that asked for new certificates is to hear.
+    pub(super) async fn put_renewal_answer(&self, device: &DeviceId, answer: &RenewalAnswer) -> Result<(), FrontError> {
+        self.call(Method::PUT, &front_api::desk_renewal_path(device), Some(answer)).await.map(drop)
+    }
+
+    /// Says which refusals are noted.
+    pub(super) async fn refusals_noted(&self, refusals: Vec<HelloRefused>) -> Result<(), FrontError> {
+        self.call(Method::POST, DESK_REFUSALS, Some(&RefusalsNoted { refusals })).await.map(drop)
     }
 
     /// Registers a device.

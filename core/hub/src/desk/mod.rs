@@ -11,6 +11,7 @@ mod health;
 pub(crate) mod keys;
 mod opener;
 mod pairing;
+mod renewal;
 mod witness;
 
 use std::{net::SocketAddr, path::Path, sync::Arc};
@@ -41,6 +42,7 @@ use front_client::FrontClient;
 use health::Monitor;
 use keys::DeskKeys;
 use opener::Opener;
+use renewal::Renewals;
 use witness::Witness;
 
 /// Name of the database in the desk's folder.
@@ -139,16 +141,19 @@ impl Desk {
             disk: Disk::new("desk", folder.to_owned(), settings.disk),
             face_disk: Arc::new(Disk::new("face", settings.face_folder.clone(), settings.disk)),
         };
+        let (ca, enrolment) = (Arc::new(keys.ca), Arc::new(enrolment));
+        let renewals =
+            Renewals { ca: ca.clone(), enrolment: enrolment.clone(), store: store.clone(), clock: clock.clone() };
         let pairings = Arc::new(Pairings {
             fronts: offered.iter().map(ToString::to_string).collect(),
             front_spki_sha256: settings.front_spki_sha256,
             institution: settings.institution.clone(),
             settings: device_settings(&settings),
-            ca: keys.ca,
+            ca: ca.clone(),
             clinic_key: keys.clinic.sealing_key(),
             receipt_key: keys.receipt.verifying_key(),
             front: front.clone(),
-            enrolment,
+            enrolment: enrolment.clone(),
             store: store.clone(),
             clock: clock.clone(),
             random: random.clone(),
@@ -164,7 +169,8 @@ impl Desk {
         let records = Records { store: store.clone(), exporter: exporter.clone() };
         let admin_state = AdminState { pairings: pairings.clone(), records, health: monitor.health.clone() };
         let admin = AdminPort::open(folder, admin_state, &random).await?;
-        let dialler = Dialler { front, opener, pairings, exporter: exporter.clone(), clock: clock.clone(), success };
+        let dialler =
+            Dialler { front, opener, pairings, renewals, exporter: exporter.clone(), clock: clock.clone(), success };
         store.note(Chain::Desk, Event::HubStarted, clock.now()).await?;
         Ok(Self { dialler, exporter, admin, witness, monitor, clock, stopping, lock })
     }

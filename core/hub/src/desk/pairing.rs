@@ -7,7 +7,7 @@ use std::{
 use tazune_link::{
     V1,
     audit::{Chain, Event, PairingRefusal},
-    front_api::{ApiError, ArrivedHello, DeviceRegistration, DeviceStanding, PairingAnswer},
+    front_api::{ApiError, ArrivedHello, DeviceRegistration, DeviceStanding, HelloRefused, PairingAnswer},
     keys::{OpeningKey, SealingKey, VerifyingKey, sha256},
     pairing::{DeskEvent, DeskPairing, DeskState, Hello, PairingCode, Reply, SessionId, Settings},
 };
@@ -31,11 +31,11 @@ pub(crate) struct Pairings {
     pub(super) front_spki_sha256: Sha256,
     pub(super) institution: InstitutionCode,
     pub(super) settings: Settings,
-    pub(super) ca: HubCa,
+    pub(super) ca: Arc<HubCa>,
     pub(super) clinic_key: SealingKey,
     pub(super) receipt_key: VerifyingKey,
     pub(super) front: FrontClient,
-    pub(super) enrolment: Enrolment,
+    pub(super) enrolment: Arc<Enrolment>,
     pub(super) store: Arc<dyn DeskStore>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) random: Random,
@@ -56,6 +56,8 @@ struct Progress {
     word: PairingAnswer,
     /// Whether the front has heard the word.
     is_said: bool,
+    /// Whether somebody answered.
+    is_answered: bool,
     /// Why who answered was refused, until the audit knows it.
     refusal: Option<PairingRefusal>,
 }
@@ -114,6 +116,7 @@ impl Pairings {
             device: None,
             word: PairingAnswer::Waiting,
             is_said: true,
+            is_answered: false,
             refusal: None,
         });
         let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
@@ -207,6 +210,11 @@ impl Pairings {
                 let _ = progress.on(DeskEvent::Rejected, self.clock.as_ref());
                 progress.refusal = Some(PairingRefusal::KeySwapped);
             }
+            if !std::mem::replace(&mut progress.is_answered, true)
+                && matches!(progress.machine.state(), DeskState::Expired)
+            {
+                progress.refusal = Some(PairingRefusal::Expired);
+            }
             progress.is_said = false;
         }
         session.changed.notify_waiters();
@@ -223,7 +231,7 @@ impl Pairings {
             let mut progress = session.progress.lock().await;
             let _ = progress.on(DeskEvent::TimePassed, self.clock.as_ref());
             if let Some(reason) = progress.refusal
-                && self.note(&id, reason).await
+                && self.note(&id, reason).await.is_ok()
             {
                 progress.refusal = None;
             }
@@ -257,19 +265,28 @@ impl Pairings {
         progress.view()
     }
 
-    /// Logs a refusal once it is in the audit; false when the audit cannot be written.
-    async fn note(&self, session: &SessionId, reason: PairingRefusal) -> bool {
-        let refused = Event::PairingRefused { session: session.clone(), reason };
-        match self.store.note(Chain::Desk, refused, self.clock.now()).await {
-            Ok(()) => {
-                tracing::warn!(%session, reason = reason.word(), "pairing refused");
-                true
-            }
-            Err(error) => {
-                tracing::error!(code = %error.failure_code(), %error, "the audit does not know of a refused pairing");
-                false
-            }
+    /// Notes what the front turned down.
+    ///
+    /// # Errors
+    /// [`PairError`] of store or front: it is told again.
+    pub(super) async fn refused_at_front(&self, refusals: Vec<HelloRefused>) -> Result<(), PairError> {
+        if refusals.is_empty() {
+            return Ok(());
         }
+        for refused in &refusals {
+            self.note(&refused.session, refused.reason).await?;
+        }
+        Ok(self.front.refusals_noted(refusals).await?)
+    }
+
+    /// Tells audit and log of a refusal.
+    async fn note(&self, session: &SessionId, reason: PairingRefusal) -> Result<(), StoreError> {
+        let refused = Event::PairingRefused { session: session.clone(), reason };
+        self.store.note(Chain::Desk, refused, self.clock.now()).await.inspect_err(|error| {
+            tracing::error!(code = %error.failure_code(), %error, "the audit does not know of a refused pairing");
+        })?;
+        tracing::warn!(%session, reason = reason.word(), "pairing refused");
+        Ok(())
     }
 
     fn find(&self, session: &SessionId) -> Result<Arc<Session>, PairError> {

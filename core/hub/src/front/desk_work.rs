@@ -20,10 +20,14 @@ pub(super) async fn get(
         let work = DeskWork {
             envelopes: shared.store.waiting_envelopes(MAX_BATCH_BYTES).await?,
             hellos: shared.store.waiting_hellos().await?,
+            renewals: shared.store.waiting_renewals().await?,
+            refusals: shared.store.waiting_refusals().await?,
             contacts: Vec::new(),
             revoked: Vec::new(),
         };
-        if !work.envelopes.is_empty() || !work.hellos.is_empty() || !news.rang().await {
+        let is_idle =
+            work.envelopes.is_empty() && work.hellos.is_empty() && work.renewals.is_empty() && work.refusals.is_empty();
+        if !is_idle || !news.rang().await {
             return Ok(Json(work));
         }
     }

@@ -15,6 +15,8 @@ mod listener;
 mod pairing;
 mod peer;
 mod receipts;
+mod refusals;
+mod renewal;
 
 use std::{fs, net::SocketAddr, path::Path, sync::Arc};
 
@@ -70,6 +72,8 @@ pub(crate) struct Shared {
     work: Bell,
     /// Rung when there may be receipts for a device.
     receipts: Bell,
+    /// Rung when the desk answered a request for new certificates.
+    renewals: Bell,
     /// Rung when the desk said something about a pairing session.
     pairings: Bell,
 }
@@ -117,6 +121,7 @@ impl Front {
             health: Arc::new(Health::new("front")),
             work: Bell::new(),
             receipts: Bell::new(),
+            renewals: Bell::new(),
             pairings: Bell::new(),
         };
         Ok(Self { listener, address, acceptor: TlsAcceptor::from(Arc::new(tls)), shared: Arc::new(shared), lock })
@@ -168,11 +173,14 @@ fn router(shared: Arc<Shared>) -> Router {
         .route(front_api::RECEIPTS, get(receipts::waiting))
         .route(front_api::RECEIPTS_TAKEN, post(receipts::taken))
         .route(front_api::PAIRING, hello.get(pairing::state))
+        .route(front_api::RENEWAL, post(renewal::ask).layer(DefaultBodyLimit::max(MAX_HELLO_BYTES)))
         .route(front_api::DESK_WORK, get(desk_work::get))
         .route(front_api::DESK_RECEIPTS, post(desk_receipts::post))
         .route(front_api::DESK_PAIRING, put(desk_pairing::open))
         .route(front_api::DESK_PAIRING_STATE, put(desk_pairing::answer))
         .route(front_api::DESK_DEVICE, put(desk_devices::put))
+        .route(front_api::DESK_RENEWAL, put(renewal::answer))
+        .route(front_api::DESK_REFUSALS, post(refusals::noted))
         .route(front_api::HEALTH, get(health::get))
         .fallback(async || Failed::from(ApiError::NotFound))
         .method_not_allowed_fallback(async || Failed::from(ApiError::NotFound))

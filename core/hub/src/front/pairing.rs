@@ -2,7 +2,8 @@ use std::sync::Arc;
 
 use axum::{Json, extract::State, http::StatusCode};
 use tazune_link::{
-    front_api::{ApiError, PairingAnswer},
+    audit::PairingRefusal,
+    front_api::{ApiError, HelloRefused, PairingAnswer},
     pairing::{FINISH_WITHIN, SealedHello, SessionId},
 };
 
@@ -20,14 +21,16 @@ pub(super) async fn hello(
 ) -> Result<StatusCode, Failed> {
     let pairing = find(&shared, &session).await?;
     match &pairing.hello {
-        None if shared.clock.now() > pairing.expires_at => return Err(ApiError::PairingExpired.into()),
+        None if shared.clock.now() > pairing.expires_at => {
+            return Err(refuse(&shared, session, PairingRefusal::Expired).await);
+        }
         None => {}
         Some(first) if *first == hello => return Ok(StatusCode::ACCEPTED),
-        Some(_) => return Err(ApiError::PairingTaken.into()),
+        Some(_) => return Err(refuse(&shared, session, PairingRefusal::Taken).await),
     }
     let kept = shared.store.put_hello(&session, &hello).await?.ok_or(ApiError::PairingUnknown)?;
     if kept != hello {
-        return Err(ApiError::PairingTaken.into());
+        return Err(refuse(&shared, session, PairingRefusal::Taken).await);
     }
     shared.work.ring();
     Ok(StatusCode::ACCEPTED)
@@ -49,6 +52,17 @@ pub(super) async fn state(
             return Ok(Json(PairingAnswer::Waiting));
         }
     }
+}
+
+/// Turns a hello down, and leaves word for the desk's audit.
+async fn refuse(shared: &Shared, session: SessionId, reason: PairingRefusal) -> Failed {
+    tracing::warn!(%session, reason = reason.word(), "pairing refused");
+    let is_taken = reason == PairingRefusal::Taken;
+    if let Err(error) = shared.store.refuse_hello(&HelloRefused { session, reason }).await {
+        return error.into();
+    }
+    shared.work.ring();
+    if is_taken { ApiError::PairingTaken.into() } else { ApiError::PairingExpired.into() }
 }
 
 async fn find(shared: &Shared, session: &SessionId) -> Result<FrontPairing, Failed> {

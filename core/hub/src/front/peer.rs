@@ -11,7 +11,7 @@ use tazune_link::{
     front_api::{ApiError, DeviceStanding},
     keys::VerifyingKey,
 };
-use tazune_model::{DeviceId, InstitutionCode};
+use tazune_model::{DeviceId, InstitutionCode, Timestamp};
 
 use super::{Shared, api::Failed};
 use crate::{ca::DESK, tls::Peer};
@@ -25,6 +25,8 @@ pub(super) struct ActiveDevice {
     pub(super) id: DeviceId,
     pub(super) tenant: InstitutionCode,
     pub(super) key: VerifyingKey,
+    /// The end of the certificate of this connection; it may have passed.
+    pub(super) certified_until: Timestamp,
 }
 
 /// The desk of this institution.
@@ -53,7 +55,7 @@ impl FromRequestParts<Arc<Shared>> for ActiveDevice {
             tracing::info!(device = %id, "a certificate of a device that may not hand in");
             return Err(ApiError::UnknownDevice.into());
         }
-        Ok(Self { id, tenant: registration.tenant, key: registration.device_key })
+        Ok(Self { id, tenant: registration.tenant, key: registration.device_key, certified_until: peer.expires_at })
     }
 }
 

@@ -14,10 +14,11 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use tazune_link::{
     audit::{Chain, CheckpointRow, Event},
-    front_api::{ArrivedHello, DeskReceipt, DeviceRegistration, HandIn, PairingAnswer},
+    front_api::{ArrivedHello, DeskReceipt, DeviceRegistration, HandIn, HelloRefused, PairingAnswer},
     keys::{SealingKey, VerifyingKey},
     pairing::{SealedHello, SessionId},
     receipt::{QuarantineReason, SignedReceipt},
+    renewal::{ArrivedRenewal, RenewalAnswer},
 };
 use tazune_model::{Bytes, DeviceId, FailureCode, RecordId, Sha256, StoreFault, Timestamp, Validity};
 use tokio::sync::watch;
@@ -114,6 +115,27 @@ pub trait FrontStore: Send + Sync {
 
     /// Hellos that the desk has said nothing about.
     async fn waiting_hellos(&self) -> Result<Vec<ArrivedHello>, StoreError>;
+
+    /// Keeps that a hello was turned down, to be told to the desk once for each session and reason.
+    async fn refuse_hello(&self, refused: &HelloRefused) -> Result<(), StoreError>;
+
+    /// Refusals that the desk has not noted.
+    async fn waiting_refusals(&self) -> Result<Vec<HelloRefused>, StoreError>;
+
+    /// Stops telling refusals.
+    async fn refusals_noted(&self, refusals: Vec<HelloRefused>) -> Result<(), StoreError>;
+
+    /// Keeps a device's request for new certificates, in place of an earlier one and what was answered to it.
+    async fn ask_renewal(&self, device: &DeviceId, csr: &Bytes) -> Result<(), StoreError>;
+
+    /// The desk's answer to the request of a device, if there is one.
+    async fn renewal_answer(&self, device: &DeviceId) -> Result<Option<RenewalAnswer>, StoreError>;
+
+    /// Requests that the desk has not answered.
+    async fn waiting_renewals(&self) -> Result<Vec<ArrivedRenewal>, StoreError>;
+
+    /// Keeps what the desk answers to a device's request.
+    async fn put_renewal_answer(&self, device: &DeviceId, answer: &RenewalAnswer) -> Result<(), StoreError>;
 
     /// Keeps what the desk says about a session; false without a session.
     async fn put_pairing_answer(&self, session: &SessionId, answer: &PairingAnswer) -> Result<bool, StoreError>;

@@ -2,12 +2,13 @@ use std::path::Path;
 
 use async_trait::async_trait;
 use jiff::ToSpan;
-use rusqlite::{OptionalExtension, params};
+use rusqlite::{OptionalExtension, Row, params};
 use tazune_link::{
     envelope::Refusal,
-    front_api::{ArrivedHello, DeskReceipt, DeviceRegistration, HandIn, PairingAnswer},
+    front_api::{ArrivedHello, DeskReceipt, DeviceRegistration, HandIn, HelloRefused, PairingAnswer},
     pairing::{SealedHello, SessionId},
     receipt::SignedReceipt,
+    renewal::{ArrivedRenewal, RenewalAnswer},
 };
 use tazune_model::{Bytes, DeviceId, RecordId, Timestamp};
 
@@ -18,7 +19,8 @@ use crate::{
 };
 
 /// Each step brings the schema up by one version; a published step is never changed.
-pub(super) const MIGRATIONS: &[&str] = &["
+pub(super) const MIGRATIONS: &[&str] = &[
+    "
     CREATE TABLE device (
         device TEXT PRIMARY KEY,
         registration TEXT NOT NULL
@@ -41,7 +43,21 @@ pub(super) const MIGRATIONS: &[&str] = &["
         hello TEXT,
         answer TEXT
     ) STRICT;
-"];
+",
+    "
+    CREATE TABLE renewal (
+        device TEXT PRIMARY KEY,
+        csr TEXT NOT NULL,
+        answer TEXT
+    ) STRICT;
+    CREATE TABLE hello_refused (
+        session TEXT NOT NULL,
+        reason TEXT NOT NULL,
+        noted INTEGER NOT NULL DEFAULT 0,
+        PRIMARY KEY (session, reason)
+    ) STRICT;
+",
+];
 
 /// The front's store in one SQLite file.
 pub struct SqliteFrontStore(Database);
@@ -168,6 +184,7 @@ impl FrontStore for SqliteFrontStore {
         let forgotten = instant(now.saturating_sub(24.hours()).unwrap_or(now));
         let work = move |t: &rusqlite::Transaction<'_>| {
             t.execute("DELETE FROM pairing WHERE expires_at < ?1", [forgotten])?;
+            t.execute("DELETE FROM hello_refused WHERE session NOT IN (SELECT session FROM pairing)", [])?;
             t.execute(
                 "INSERT INTO pairing (session, expires_at) VALUES (?1, ?2) ON CONFLICT (session) DO NOTHING",
                 [session, instant(expires_at)],
@@ -207,16 +224,79 @@ impl FrontStore for SqliteFrontStore {
     async fn waiting_hellos(&self) -> Result<Vec<ArrivedHello>, StoreError> {
         let work = |t: &rusqlite::Transaction<'_>| {
             t.prepare_cached("SELECT session, hello FROM pairing WHERE hello IS NOT NULL AND answer IS NULL")?
+                .query_map([], |row| Ok(ArrivedHello { session: session(row)?, hello: from_json(row, "hello")? }))?
+                .collect()
+        };
+        self.0.run(work).await
+    }
+
+    async fn refuse_hello(&self, refused: &HelloRefused) -> Result<(), StoreError> {
+        let row = [refused.session.to_string(), to_json(&refused.reason)];
+        let work = move |t: &rusqlite::Transaction<'_>| {
+            let insert = "INSERT INTO hello_refused (session, reason) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
+            t.execute(insert, row)
+        };
+        self.0.run(work).await.map(drop)
+    }
+
+    async fn waiting_refusals(&self) -> Result<Vec<HelloRefused>, StoreError> {
+        let work = |t: &rusqlite::Transaction<'_>| {
+            t.prepare_cached("SELECT session, reason FROM hello_refused WHERE noted = 0")?
+                .query_map([], |row| Ok(HelloRefused { session: session(row)?, reason: from_json(row, "reason")? }))?
+                .collect()
+        };
+        self.0.run(work).await
+    }
+
+    async fn refusals_noted(&self, refusals: Vec<HelloRefused>) -> Result<(), StoreError> {
+        let work = move |t: &rusqlite::Transaction<'_>| {
+            let mut update =
+                t.prepare_cached("UPDATE hello_refused SET noted = 1 WHERE session = ?1 AND reason = ?2")?;
+            for HelloRefused { session, reason } in refusals {
+                update.execute([session.to_string(), to_json(&reason)])?;
+            }
+            Ok(())
+        };
+        self.0.run(work).await
+    }
+
+    async fn ask_renewal(&self, device: &DeviceId, csr: &Bytes) -> Result<(), StoreError> {
+        let row = [device.to_string(), to_json(csr)];
+        let work = move |t: &rusqlite::Transaction<'_>| {
+            t.execute("INSERT OR REPLACE INTO renewal (device, csr) VALUES (?1, ?2)", row)
+        };
+        self.0.run(work).await.map(drop)
+    }
+
+    async fn renewal_answer(&self, device: &DeviceId) -> Result<Option<RenewalAnswer>, StoreError> {
+        let device = device.to_string();
+        let work = move |t: &rusqlite::Transaction<'_>| {
+            let mut answers = t.prepare_cached("SELECT answer FROM renewal WHERE device = ?1")?;
+            let answer = answers.query_row([device], |row| from_optional_json(row, "answer")).optional()?;
+            Ok(answer.flatten())
+        };
+        self.0.run(work).await
+    }
+
+    async fn waiting_renewals(&self) -> Result<Vec<ArrivedRenewal>, StoreError> {
+        let work = |t: &rusqlite::Transaction<'_>| {
+            t.prepare_cached("SELECT device, csr FROM renewal WHERE answer IS NULL")?
                 .query_map([], |row| {
-                    let session: String = row.get("session")?;
-                    Ok(ArrivedHello {
-                        session: session.try_into().map_err(|_| super::unreadable("session"))?,
-                        hello: from_json(row, "hello")?,
-                    })
+                    let device: String = row.get("device")?;
+                    let device = DeviceId::new(device).map_err(|_| super::unreadable("device"))?;
+                    Ok(ArrivedRenewal { device, csr: from_json(row, "csr")? })
                 })?
                 .collect()
         };
         self.0.run(work).await
+    }
+
+    async fn put_renewal_answer(&self, device: &DeviceId, answer: &RenewalAnswer) -> Result<(), StoreError> {
+        let (device, answer) = (device.to_string(), to_json(answer));
+        let work = move |t: &rusqlite::Transaction<'_>| {
+            t.execute("UPDATE renewal SET answer = ?2 WHERE device = ?1", [device, answer])
+        };
+        self.0.run(work).await.map(drop)
     }
 
     async fn put_pairing_answer(&self, session: &SessionId, answer: &PairingAnswer) -> Result<bool, StoreError> {
@@ -251,6 +331,10 @@ impl FrontStore for SqliteFrontStore {
     async fn settle(&self) -> Result<(), StoreError> {
         self.0.settle().await
     }
+}
+
+fn session(row: &Row<'_>) -> rusqlite::Result<SessionId> {
+    row.get::<_, String>("session")?.try_into().map_err(|_| super::unreadable("session"))
 }
 
 #[cfg(test)]
