@@ -21,13 +21,14 @@ use tazune_link::{
     envelope::{Envelope, EnvelopeHeader, Refusal, check_at_front, open, seal},
     front_api::{
         ApiError, ArrivedHello, DeskReceipt, DeskReceipts, DeskWork, DeviceContact, DeviceRegistration, DeviceStanding,
-        EnvelopeResult, EnvelopesAnswer, EnvelopesRequest, ErrorBody, HandIn, PairingAnswer, PairingOpened,
-        ReceiptsAnswer, ReceiptsTaken, WaitQuery,
+        EnvelopeResult, EnvelopesAnswer, EnvelopesRequest, ErrorBody, HandIn, HelloRefused, PairingAnswer,
+        PairingOpened, ReceiptsAnswer, ReceiptsTaken, RefusalsNoted, WaitQuery,
     },
     keys::{Label, OpeningKey, VerifyingKey},
     pairing::{DeskEvent, DeskPairing, DeskState, DeviceEvent, DevicePairing, DeviceState, PairingOffer, SessionId},
     receipt::{ExpectedReceipt, QuarantineReason, ReceiptBody, SignedReceipt, UnsignedReceipt, Verdict},
     record::{SignedRecord, UnsignedRecord},
+    renewal::{ArrivedRenewal, RenewalAnswer, RenewalRequest},
     revocation::Revocation,
     tombstone::{ExpectedTombstone, RevocationKind, SignedTombstone, TombstoneBody, UnsignedTombstone},
 };
@@ -205,6 +206,15 @@ fn the_bodies_of_the_fronts_api_are_written_as_stored() {
         PairingAnswer::Expired,
         PairingAnswer::Approved { reply: vec![1, 2, 3].into() },
     ];
+    let renewed = |gateway_certificates| RenewalAnswer::Renewed {
+        hub_certificates: vec![vec![0x30, 1].into(), vec![0x30, 2].into()],
+        gateway_certificates,
+    };
+    let renewals =
+        [RenewalAnswer::Waiting, renewed(None), renewed(Some(vec![vec![0x30, 4].into()])), RenewalAnswer::Refused];
+    let refusals: Vec<_> = [PairingRefusal::Taken, PairingRefusal::Expired]
+        .map(|reason| HelloRefused { session: session.clone(), reason })
+        .into();
     let standings = [DeviceStanding::Active, DeviceStanding::Suspended, DeviceStanding::Revoked];
     check_json(
         "front-api.json",
@@ -217,10 +227,17 @@ fn the_bodies_of_the_fronts_api_are_written_as_stored() {
             "pairing_answers": answers,
             "desk_work": DeskWork {
                 envelopes: vec![vector_envelope().to_bytes().into()],
-                hellos: vec![ArrivedHello { session, hello }],
-                contacts: vec![],
-                revoked: vec![],
+                hellos: vec![ArrivedHello { session: session.clone(), hello }],
+                ..DeskWork::default()
             },
+            "desk_work_of_people": DeskWork {
+                renewals: vec![ArrivedRenewal { device: device_id(), csr: vec![0x30, 0].into() }],
+                refusals: refusals.clone(),
+                ..DeskWork::default()
+            },
+            "refusals_noted": RefusalsNoted { refusals },
+            "renewal_request": RenewalRequest { version: V1, csr: vec![0x30, 0].into() },
+            "renewal_answers": renewals,
             "desk_work_of_devices": DeskWork {
                 contacts: vec![DeviceContact { device: device_id(), at: at("2026-11-20T05:00:00Z") }],
                 revoked: vec![device_id()],
@@ -460,6 +477,10 @@ fn the_stored_bodies_and_states_are_still_read() {
     survives::<Vec<PairingAnswer>>(&sample["pairing_answers"]);
     survives::<DeskWork>(&sample["desk_work"]);
     survives::<DeskReceipts>(&sample["desk_receipts"]);
+    survives::<DeskWork>(&sample["desk_work_of_people"]);
+    survives::<RefusalsNoted>(&sample["refusals_noted"]);
+    survives::<RenewalRequest>(&sample["renewal_request"]);
+    survives::<Vec<RenewalAnswer>>(&sample["renewal_answers"]);
     survives::<PairingOpened>(&sample["pairing_opened"]);
     survives::<Vec<DeviceRegistration>>(&sample["device_registrations"]);
     survives::<Vec<ErrorBody>>(&sample["errors"]);

@@ -12,12 +12,13 @@ use tazune_link::{
     envelope::{Envelope, EnvelopeHeader, open},
     front_api::{
         DeskReceipts, DeskWork, DeviceRegistration, EnvelopesAnswer, EnvelopesRequest, ErrorBody, PairingAnswer,
-        PairingOpened, ReceiptsAnswer, ReceiptsTaken, WaitQuery,
+        PairingOpened, ReceiptsAnswer, ReceiptsTaken, RefusalsNoted, WaitQuery,
     },
     keys::{OpeningKey, VerifyingKey, sha256},
     pairing::{Hello, PairingOffer, Reply, SealedHello},
     receipt::{ExpectedReceipt, ReceiptBody, SignedReceipt},
     record::SignedRecord,
+    renewal::{RenewalAnswer, RenewalRequest},
     tombstone::TombstoneBody,
 };
 use tazune_model::{Bytes, DeviceId, InstitutionCode, VisitRecord};
@@ -77,7 +78,10 @@ fn every_body_of_the_fronts_api_is_read_in_both_versions() {
                     "wait_query" => reads::<WaitQuery>(&what, &value),
                     "pairing_answers" => reads::<PairingAnswer>(&what, &value),
                     "pairing_opened" => reads::<PairingOpened>(&what, &value),
-                    "desk_work" | "desk_work_of_devices" => reads::<DeskWork>(&what, &value),
+                    "renewal_request" => reads::<RenewalRequest>(&what, &value),
+                    "renewal_answers" => reads::<RenewalAnswer>(&what, &value),
+                    "refusals_noted" => reads::<RefusalsNoted>(&what, &value),
+                    "desk_work" | "desk_work_of_devices" | "desk_work_of_people" => reads::<DeskWork>(&what, &value),
                     "desk_receipts" => reads::<DeskReceipts>(&what, &value),
                     "device_registrations" => reads::<DeviceRegistration>(&what, &value),
                     "errors" => reads::<ErrorBody>(&what, &value),
@@ -149,6 +153,7 @@ fn a_message_with_a_version_of_its_own_is_read_in_that_version_only() {
     versions::<PairingOffer>("offer", &pairing["offer"]);
     versions::<Hello>("hello", &pairing["hello"]);
     versions::<Reply>("reply", &pairing["reply"]);
+    versions::<RenewalRequest>("renewal", &sample(NOW, "front-api.json")["renewal_request"]);
     versions::<EnvelopeHeader>("envelope", &inside("envelope.json", "header"));
     versions::<ReceiptBody>("receipt", &inside("receipt-accepted.json", "body"));
     versions::<TombstoneBody>("tombstone", &inside("tombstone.json", "body"));

@@ -2,11 +2,13 @@
 
 use serde_json::json;
 use tazune_link::{
+    audit::PairingRefusal,
     envelope::Refusal,
-    front_api::{ArrivedHello, DeskReceipt, DeviceRegistration, DeviceStanding, HandIn, PairingAnswer},
+    front_api::{ArrivedHello, DeskReceipt, DeviceRegistration, DeviceStanding, HandIn, HelloRefused, PairingAnswer},
     keys::{OpeningKey, VerifyingKey, sha256},
     pairing::{SealedHello, SessionId},
     receipt::{QuarantineReason, SignedReceipt},
+    renewal::{ArrivedRenewal, RenewalAnswer},
 };
 use tazune_model::{Bytes, DeviceId, InstitutionCode, RecordId, Timestamp, Validity};
 
@@ -20,6 +22,8 @@ pub(super) async fn front<S: FrontStore>(open: impl AsyncFn() -> S) {
     front_keeps_the_first_envelope_and_the_first_receipt(&open).await;
     front_limits_what_it_hands_out(&open().await).await;
     front_keeps_one_hello_per_session(&open).await;
+    front_tells_each_refusal_until_noted(&open).await;
+    front_keeps_one_renewal_per_device(&open).await;
 }
 
 pub(super) async fn desk<S: DeskStore>(open: impl AsyncFn() -> S) {
@@ -126,6 +130,37 @@ async fn front_keeps_one_hello_per_session<S: FrontStore>(open: &impl AsyncFn() 
 
     open().await.open_pairing(&SessionId::make(&[8; 16]), at(90_000), at(86_461)).await.unwrap();
     assert_eq!(open().await.pairing(&session).await.unwrap(), None, "forgotten after a day");
+}
+
+async fn front_tells_each_refusal_until_noted<S: FrontStore>(open: &impl AsyncFn() -> S) {
+    let session = SessionId::make(&[9; 16]);
+    open().await.open_pairing(&session, at(90_060), at(90_000)).await.unwrap();
+    let refused = |reason| HelloRefused { session: session.clone(), reason };
+    let (taken, late) = (refused(PairingRefusal::Taken), refused(PairingRefusal::Expired));
+    for refused in [&taken, &late, &taken] {
+        open().await.refuse_hello(refused).await.unwrap();
+    }
+    assert_eq!(open().await.waiting_refusals().await.unwrap().len(), 2);
+    open().await.refusals_noted(vec![taken.clone()]).await.unwrap();
+    open().await.refuse_hello(&taken).await.unwrap();
+    assert_eq!(open().await.waiting_refusals().await.unwrap(), [late]);
+    open().await.open_pairing(&SessionId::make(&[10; 16]), at(200_000), at(190_000)).await.unwrap();
+    assert_eq!(open().await.waiting_refusals().await.unwrap(), [], "forgotten with their session");
+}
+
+async fn front_keeps_one_renewal_per_device<S: FrontStore>(open: &impl AsyncFn() -> S) {
+    let (id, csr) = (device("dev-renewing"), |n: u8| Bytes(vec![n]));
+    assert_eq!(open().await.renewal_answer(&id).await.unwrap(), None);
+    for n in [1, 2] {
+        open().await.ask_renewal(&id, &csr(n)).await.unwrap();
+    }
+    let waiting = ArrivedRenewal { device: id.clone(), csr: csr(2) };
+    assert_eq!(open().await.waiting_renewals().await.unwrap(), [waiting]);
+    open().await.put_renewal_answer(&id, &RenewalAnswer::Refused).await.unwrap();
+    assert_eq!(open().await.waiting_renewals().await.unwrap(), []);
+    assert_eq!(open().await.renewal_answer(&id).await.unwrap(), Some(RenewalAnswer::Refused));
+    open().await.ask_renewal(&id, &csr(3)).await.unwrap();
+    assert_eq!(open().await.renewal_answer(&id).await.unwrap(), None, "another question, another answer");
 }
 
 async fn desk_keeps_devices<S: DeskStore>(open: &impl AsyncFn() -> S) {

@@ -7,3 +7,4 @@ mod desk;
 mod device;
 mod front;
 mod pairing;
+mod renewal;

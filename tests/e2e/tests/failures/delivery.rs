@@ -2,15 +2,20 @@
 
 use std::{fs, path::Path, sync::Arc};
 
-use rusqlite::params;
+use rcgen::{
+    CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, Issuer, KeyPair, SubjectPublicKeyInfo,
+    date_time_ymd,
+};
+use rusqlite::{Connection, params};
 use rustls::{
     ServerConfig,
     pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer},
+    server::ParsedCertificate,
     version::TLS13,
 };
 use serde_json::{Value, json};
 use tazune_e2e::clinic::Clinic;
-use tazune_model::FailureCode;
+use tazune_model::{Bytes, FailureCode};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpListener,
@@ -39,6 +44,46 @@ pub(crate) fn the_front_forgot_the_device(code: FailureCode) {
     assert_eq!(scene.queue(&[]).0["counts"]["sealed"], 1, "the record waits");
     front.execute_batch("INSERT INTO device SELECT * FROM kept; DROP TABLE kept").unwrap();
     is_accepted(&scene);
+}
+
+pub(crate) fn the_certificate_ran_out_and_the_desk_forgot_the_device(code: FailureCode) {
+    let scene = Scene::open();
+    let database = scene.device_database();
+    let kept: Vec<u8> =
+        database.query_row("SELECT value FROM meta WHERE name = 'pairing'", [], |row| row.get(0)).unwrap();
+    let mut pairing: Value = serde_json::from_slice(&kept).unwrap();
+    pairing["certificates"][0] = json!(run_out(&scene, &pairing));
+    let set = "UPDATE meta SET value = ?1 WHERE name = 'pairing'";
+    database.execute(set, [serde_json::to_vec(&pairing).unwrap()]).unwrap();
+    let desk = Connection::open(scene.desk_folder().join("desk.sqlite")).unwrap();
+    desk.execute_batch("CREATE TABLE kept AS SELECT * FROM device; DELETE FROM device").unwrap();
+    device_fails(&scene.tablet, &["queue", "--send"], code, 6);
+    assert_eq!(scene.queue(&[]).0["last_failure"], words_of(code));
+    // The desk knows the device again, and all is well: the certificate is renewed, also long after its end.
+    desk.execute_batch("INSERT INTO device SELECT * FROM kept; DROP TABLE kept").unwrap();
+    assert_eq!(scene.queue(&["--send"]).1, 0);
+    scene.still_works();
+    assert!(scene.clinic.hub_transcript().contains("certificate renewed"));
+}
+
+/// The device's certificate as the clinic's authority would have made it years ago.
+fn run_out(scene: &Scene, pairing: &Value) -> Bytes {
+    let read = |name: &str| fs::read(scene.desk_folder().join(name)).unwrap();
+    let authority =
+        Issuer::from_ca_cert_der(&read("ca.crt").into(), KeyPair::try_from(read("ca.key")).unwrap()).unwrap();
+    let present: Bytes = serde_json::from_value(pairing["certificates"][0].clone()).unwrap();
+    let present = CertificateDer::from(present.0);
+    let spki = ParsedCertificate::try_from(&present).unwrap().subject_public_key_info();
+    let mut parameters = CertificateParams::default();
+    parameters.distinguished_name = DistinguishedName::new();
+    let text = |name: &str| pairing[name].as_str().unwrap().to_owned();
+    parameters.distinguished_name.push(DnType::OrganizationName, text("tenant"));
+    parameters.distinguished_name.push(DnType::CommonName, text("device_id"));
+    parameters.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    // The authority was made today, so its certificate begins later; only the end of a client's is looked at.
+    (parameters.not_before, parameters.not_after) = (date_time_ymd(2020, 1, 1), date_time_ymd(2020, 4, 1));
+    let key = SubjectPublicKeyInfo::from_der(&spki).unwrap();
+    Bytes(parameters.signed_by(&key, &authority).unwrap().der().to_vec())
 }
 
 pub(crate) fn the_front_holds_another_envelope_of_this_record(code: FailureCode) {

@@ -70,6 +70,7 @@ provocations! {
     "TZ-H06" delivery::a_record_of_another_device_lies_in_the_queue;
     "TZ-H07" delivery::the_desk_signs_with_another_key;
     "TZ-H08" delivery::something_else_answers_with_the_fronts_key;
+    "TZ-H12" delivery::the_certificate_ran_out_and_the_desk_forgot_the_device;
     "TZ-P01" pairing::the_text_is_no_offer;
     "TZ-P01" pairing::the_session_is_of_another_hub;
     "TZ-P02" pairing::the_offer_is_of_yesterday;

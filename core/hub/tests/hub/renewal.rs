@@ -1,0 +1,62 @@
+use jiff::SignedDuration;
+use rcgen::{CertificateParams, KeyPair};
+use reqwest::{Method, StatusCode};
+use rusqlite::Connection;
+use tazune_link::{
+    V1,
+    front_api::{ApiError, RENEWAL},
+    renewal::{RenewalAnswer, RenewalRequest},
+};
+
+use crate::{
+    clinic::Clinic,
+    device::{Caller, Device, Told},
+};
+
+fn request(key: &KeyPair) -> RenewalRequest {
+    let csr = CertificateParams::default().serialize_request(key).unwrap().der().to_vec();
+    RenewalRequest { version: V1, csr: csr.into() }
+}
+
+async fn ask(caller: &Caller, request: &RenewalRequest) -> Told<RenewalAnswer> {
+    caller.call(Method::POST, &format!("{RENEWAL}?wait_s=15"), Some(request)).await
+}
+
+fn certificate(answer: &RenewalAnswer) -> Vec<u8> {
+    let RenewalAnswer::Renewed { hub_certificates, .. } = answer else { panic!("{answer:?}") };
+    hub_certificates[0].0.clone()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_is_given_again_until_the_device_uses_it_also_to_a_certificate_that_has_run_out() {
+    let clinic = Clinic::open().await;
+    let device = clinic.pair().await;
+    clinic.clock.advance(SignedDuration::from_hours(91 * 24));
+    let first = ask(&device.caller(&clinic), &request(&device.key)).await.unwrap();
+    let again = ask(&device.caller(&clinic), &request(&device.key)).await.unwrap();
+    assert_eq!(first, again);
+    clinic.clock.advance(SignedDuration::from_hours(60 * 24));
+    let renewed = Caller::new(&clinic, Some((certificate(&first), device.key.serialize_der())));
+    let next = ask(&renewed, &request(&device.key)).await.unwrap();
+    assert_ne!(certificate(&next), certificate(&first));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_is_certified_with_another_key_or_without_standing() {
+    let clinic = Clinic::open().await;
+    let device: Device = clinic.pair().await;
+    let other_key = KeyPair::generate().unwrap();
+    assert_eq!(ask(&device.caller(&clinic), &request(&other_key)).await, Ok(RenewalAnswer::Refused));
+    let garbage = RenewalRequest { version: V1, csr: vec![0x30, 0].into() };
+    assert_eq!(ask(&device.caller(&clinic), &garbage).await, Ok(RenewalAnswer::Refused));
+    assert!(ask(&Caller::new(&clinic, None), &request(&device.key)).await.is_err());
+
+    let front = Connection::open(clinic.front_folder().join("front.sqlite")).unwrap();
+    for state in ["suspended", "revoked"] {
+        let sql = "UPDATE device SET registration = json_set(registration, '$.state', ?1)";
+        front.execute(sql, [state]).unwrap();
+        let (status, error) = ask(&device.caller(&clinic), &request(&device.key)).await.unwrap_err();
+        assert_eq!(status, StatusCode::FORBIDDEN);
+        assert!(matches!(error, Some(ApiError::UnknownDevice | ApiError::Suspended | ApiError::Revoked)), "{error:?}");
+    }
+}
