@@ -106,12 +106,12 @@ impl Clinic {
         let serving = match role {
             Role::Front => {
                 let front = Front::open(&self.folder_of(role), self.front_clock.clone(), stopping).await.unwrap();
-                tokio::spawn(front.serve())
+                tokio::spawn(async { front.serve().await.unwrap() })
             }
             Role::Desk => {
                 let (clock, random) = (self.desk_clock.clone(), Random::system());
                 let desk = Desk::open(&self.folder_of(role), FrontAt::Settings, clock, random, stopping).await.unwrap();
-                tokio::spawn(desk.serve())
+                tokio::spawn(async { desk.serve().await.unwrap() })
             }
         };
         self.running[role as usize] = Some((stop, serving));
