@@ -105,3 +105,19 @@ pub(crate) async fn count_request(request: Request, next: Next) -> Response {
     metrics::counter!("tazune_http_requests_total", "path" => path, "status" => status).increment(1);
     response
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_book_explains_every_measure_and_no_other() {
+        let book = include_str!("../../../docs/src/operation.md");
+        let rows = book.lines().filter_map(|line| line.strip_prefix("| `tazune_")?.split('`').next());
+        let explained: Vec<_> = rows.map(|name| format!("tazune_{name}")).collect();
+        assert_eq!(explained.len(), MEASURES.len());
+        for (name, _) in MEASURES {
+            assert!(explained.iter().any(|row| row == name), "{name}");
+        }
+    }
+}

@@ -98,6 +98,15 @@ static SUITES: &[Suite] = &[
         is_extra: false,
     },
     Suite {
+        name: "service",
+        covers: "systemd reads the hub's unit without a complaint and finds it well hardened",
+        tools: &[&tools::SYSTEMD],
+        steps: &[
+            Step::new("cargo", &["test", "-p", "tazune-hub", "--lib", "service::"]).with(&[("TAZUNE_SYSTEMD", "1")])
+        ],
+        is_extra: false,
+    },
+    Suite {
         name: "order",
         covers: "a sync precedes \"saved\", the front's answer, each receipt and each rename, as strace sees it",
         tools: &[&tools::STRACE],

@@ -102,6 +102,12 @@ pub(crate) static MINGW: Tool = Tool {
     install: &[APT_UPDATE, apt_install(&["install", "--yes", "--no-install-recommends", "gcc-mingw-w64-x86-64"])],
 };
 
+pub(crate) static SYSTEMD: Tool = Tool {
+    name: "systemd-analyze",
+    is_there: || Step::new("systemd-analyze", &["--version"]).succeeds_quietly(),
+    install: &[APT_UPDATE, apt_install(&["install", "--yes", "--no-install-recommends", "systemd"])],
+};
+
 /// Shows the system calls of a program; there only where this user may trace.
 pub(crate) static STRACE: Tool = Tool {
     name: "strace, with the right to trace,",

@@ -330,7 +330,7 @@ mod tests {
         fs::write(&path, unit).unwrap();
         let analyze = |arguments: &[&str]| Command::new("systemd-analyze").args(arguments).arg(&path).output();
         let Ok(verified) = analyze(&["verify", "--man=no"]) else {
-            assert!(env::var_os("CI").is_none(), "systemd-analyze is part of the package systemd");
+            assert!(env::var_os("TAZUNE_SYSTEMD").is_none(), "systemd-analyze is part of the package systemd");
             return eprintln!("SKIPPED: systemd-analyze is not there");
         };
         let told = String::from_utf8_lossy(&verified.stderr);

@@ -8,3 +8,4 @@ mod device;
 mod front;
 mod pairing;
 mod renewal;
+mod panic;
