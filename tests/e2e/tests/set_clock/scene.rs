@@ -207,8 +207,14 @@ impl Clinic {
         };
         let count = self.audited(is_it).await.iter().filter(|entry| is_it(entry)).count();
         assert_eq!(count, 1, "told once");
-        let log = String::from_utf8_lossy(&LOG.lock().unwrap_or_else(PoisonError::into_inner)).into_owned();
-        assert!(log.contains(&format!("pairing refused session={session} reason={reason:?}")), "{reason}");
+        let line = format!("pairing refused session={session} reason={reason:?}");
+        let logged = async {
+            // The desk logs what it has committed.
+            while !String::from_utf8_lossy(&LOG.lock().unwrap_or_else(PoisonError::into_inner)).contains(&line) {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        timeout(PATIENCE, logged).await.unwrap();
     }
 }
 
