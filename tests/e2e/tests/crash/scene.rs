@@ -136,12 +136,12 @@ impl Scene {
         copy_folder(&self.clinic.hub_folder(), &self.place("hub-kept"));
     }
 
-    /// Puts the hub, which does not run, back to what was kept; the face folder is empty.
+    /// Puts the hub, which does not run, back to what was kept; the face folder is empty but for the file it is known by.
     pub(crate) fn restore_hub(&self) {
         fs::remove_dir_all(self.clinic.hub_folder()).unwrap();
         copy_folder(&self.place("hub-kept"), &self.clinic.hub_folder());
-        for entry in fs::read_dir(self.clinic.face_folder()).unwrap() {
-            let _ = fs::remove_file(entry.unwrap().path());
+        for name in names(&self.clinic.face_folder()).iter().filter(|name| *name != ".tazune-face-folder") {
+            let _ = fs::remove_file(self.clinic.face_folder().join(name));
         }
     }
 
@@ -182,7 +182,8 @@ impl Scene {
         let records = self.settle();
         let of = |id: &str| records.iter().filter(|record| record["record_id"] == id).collect::<Vec<_>>();
         assert_eq!((of(good).len(), of(strange).len(), records.len()), (1, 1, 2), "{story}: {records:#?}");
-        assert_eq!((&of(good)[0]["export"], &of(strange)[0]["quarantine"]), (&json!("written"), &json!("wrong_key")));
+        let ends = (&of(good)[0]["export"], &of(strange)[0]["quarantine"]);
+        assert_eq!(ends, (&json!("written"), &json!("wrong_key")), "{story}:\n{}", self.clinic.hub_transcript());
         self.check_taken(before, &BTreeSet::from([good.clone()]), story);
         assert_eq!(names(&self.clinic.face_folder()), [".tazune-face-folder"], "{story}: nothing is left over");
     }
