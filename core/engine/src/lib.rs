@@ -31,10 +31,10 @@ pub use visit_session::{IntentError, VisitSession};
 
 // The words a shell needs to show a visit and its queue, so that it uses this crate alone.
 pub use tazune_card::{CardFound, CertificateFound, Issuer, Phone};
-pub use tazune_link::delivery::Delivery;
+pub use tazune_link::{delivery::Delivery, keys::VerifyingKey};
 pub use tazune_model::{
     CertificatePhase, CertificateSummary, Clock, ConsentActor, ConsentItem, FailureCode, Language, Personal, Pin,
-    PlannedPatient, RecordId, Sex, StaffId, Timestamp, japan_date,
+    PlannedPatient, RecordId, Sex, StaffId, StoreFault, TextError, Timestamp, japan_date,
 };
 pub use tazune_visit::{
     Body, CardStep, CardTrouble, Hold, Intent, IntentKind, Notice, ReaderTrouble, RenderedScreen, Screen, Texts,

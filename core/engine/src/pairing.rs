@@ -1,4 +1,4 @@
-use std::{fmt, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use rcgen::{CertificateParams, DistinguishedName, PKCS_ECDSA_P256_SHA256, PublicKeyData, SignatureAlgorithm};
 use serde::{Deserialize, Serialize};
@@ -103,7 +103,7 @@ impl Device {
     ///
     /// # Errors
     /// [`EngineError`]; the device is then as it was, and a new offer is needed.
-    pub async fn pair(&self, offer_text: &str, about: AboutDevice) -> Result<PairingAttempt<'_>, EngineError> {
+    pub async fn pair(self: &Arc<Self>, offer_text: &str, about: AboutDevice) -> Result<PairingAttempt, EngineError> {
         let mut machine = DevicePairing::scan(offer_text, self.now())?;
         self.store().run(refuse_while_undelivered).await?;
         if self.pairing().await == Err(EngineError::NotPaired) {
@@ -117,20 +117,20 @@ impl Device {
         let offer = machine.offer();
         let front = FrontClient::unpaired(offer.fronts.clone(), offer.spki_sha256);
         send_hello(&front, offer, &sealed).await?;
-        Ok(PairingAttempt { device: self, machine, front, code, opening_key })
+        Ok(PairingAttempt { device: self.clone(), machine, front, code, opening_key })
     }
 }
 
 /// A pairing that waits for the clinic; dropping it ends it.
-pub struct PairingAttempt<'a> {
-    device: &'a Device,
+pub struct PairingAttempt {
+    device: Arc<Device>,
     machine: DevicePairing,
     front: FrontClient,
     code: PairingCode,
     opening_key: Bytes,
 }
 
-impl PairingAttempt<'_> {
+impl PairingAttempt {
     /// The six digits to show: the admin types them at the clinic.
     #[must_use]
     pub const fn code(&self) -> PairingCode {
@@ -201,7 +201,7 @@ impl PairingAttempt<'_> {
     }
 }
 
-impl fmt::Debug for PairingAttempt<'_> {
+impl fmt::Debug for PairingAttempt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("PairingAttempt")
     }

@@ -4,7 +4,10 @@
 //! the machine sees one event at a time. The draft is saved before an effect is performed: after a kill the visit goes on
 //! from what is on the disk.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex as Lock, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use tazune_card::{Authenticate, CardError, Conversation, LeMode, ReadCertificate, TrustAnchors};
 use tazune_model::{Clock, FailureCode, Language, PlannedPatient, StaffId, Timestamp};
@@ -46,8 +49,11 @@ pub enum IntentError {
 /// Dropping it stops the work and lets the card go; the draft stays and can be resumed.
 #[derive(Debug)]
 pub struct VisitSession {
-    inbox: mpsc::Sender<Message>,
+    /// None when the visit was left: the actor ends with the last of its senders.
+    inbox: Lock<Option<mpsc::Sender<Message>>>,
     screens: watch::Receiver<Screen>,
+    /// The receiver that knows which screen was given out last.
+    given: Mutex<watch::Receiver<Screen>>,
     draft: DraftId,
 }
 
@@ -58,10 +64,13 @@ impl VisitSession {
         self.screens.borrow().clone()
     }
 
-    /// Waits until the screen changes; `None` when the visit is over and will not change any more.
-    pub async fn next_screen(&mut self) -> Option<Screen> {
-        self.screens.changed().await.ok()?;
-        Some(self.screens.borrow_and_update().clone())
+    /// Waits until the screen is another than this gave last; `None` when the visit is over and will not change any more.
+    ///
+    /// It may be dropped at any time: no screen is lost.
+    pub async fn next_screen(&self) -> Option<Screen> {
+        let mut given = self.given.lock().await;
+        given.changed().await.ok()?;
+        Some(given.borrow_and_update().clone())
     }
 
     /// Sends what the person chose; afterwards [`screen`](Self::screen) shows what came of it.
@@ -70,19 +79,24 @@ impl VisitSession {
     /// [`IntentError`]; the visit is then as it was.
     pub async fn send(&self, intent: Intent) -> Result<(), IntentError> {
         let (reply, answer) = oneshot::channel();
-        self.inbox.send(Message::Intent(intent, reply)).await.map_err(|_| IntentError::Over)?;
+        let inbox = self.inbox().clone().ok_or(IntentError::Over)?;
+        inbox.send(Message::Intent(intent, reply)).await.map_err(|_| IntentError::Over)?;
         answer.await.map_err(|_| IntentError::Over)?
     }
 
     /// Leaves the visit as its draft, waits until the card is let go, and gives the last screen.
     ///
     /// A record that is being sealed is waited for, so the last screen may be the one of a sealed visit.
-    pub async fn close(self) -> Screen {
-        let Self { inbox, mut screens, .. } = self;
-        drop(inbox);
+    pub async fn close(&self) -> Screen {
+        drop(self.inbox().take());
+        let mut screens = self.screens.clone();
         // The task drops its end when it is done.
         while screens.changed().await.is_ok() {}
         screens.borrow().clone()
+    }
+
+    fn inbox(&self) -> MutexGuard<'_, Option<mpsc::Sender<Message>>> {
+        self.inbox.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The draft under which the visit is saved until it is sealed.
@@ -162,7 +176,8 @@ impl Device {
         };
         actor.perform(effects);
         tokio::spawn(actor.run(messages));
-        Ok(VisitSession { inbox, screens, draft: draft_id })
+        let (inbox, given) = (Lock::new(Some(inbox)), Mutex::new(screens.clone()));
+        Ok(VisitSession { inbox, screens, given, draft: draft_id })
     }
 }
 

@@ -160,6 +160,8 @@ failure_codes! {
     ServiceFailed = "TZ-D07",
     /// A command names a device or record that is not there, or asks for what was decided otherwise.
     DecisionImpossible = "TZ-D08",
+    /// The app and the library inside it were not made together.
+    LibraryMismatch = "TZ-B01",
 }
 
 impl fmt::Display for FailureCode {

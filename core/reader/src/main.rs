@@ -69,7 +69,7 @@ async fn run(arguments: Arguments, console: &mut Console) -> Result<Exit, Ended>
         console.hint("insecure-keys")?;
     }
     match arguments.command {
-        Command::Pair(pair) => pair::run(pair, &*device?, console).await,
+        Command::Pair(pair) => pair::run(pair, &device?, console).await,
         Command::Visit(visit) => visit::run(visit, arguments.language.into(), &device?, console).await,
         Command::Queue(queue) => queue::run(queue, &*device?, console).await,
         Command::Card(card) => card::run(&card, device.ok().as_deref(), console).await,

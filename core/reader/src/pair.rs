@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use serde_json::json;
 use tazune_engine::{AboutDevice, Device};
 use tokio::signal::ctrl_c;
@@ -8,14 +10,14 @@ use crate::{arguments::PairArguments, console::Console, ended::Ended, exit::Exit
 const LONGEST_NAME: usize = 100;
 
 /// Pairs the device: the clinic's offer comes in, six digits go out, the clinic decides.
-pub(crate) async fn run(arguments: PairArguments, device: &Device, console: &Console) -> Result<Exit, Ended> {
+pub(crate) async fn run(arguments: PairArguments, device: &Arc<Device>, console: &Console) -> Result<Exit, Ended> {
     tokio::select! {
         paired = pair(arguments, device, console) => paired,
         _ = ctrl_c() => Err(Ended::Cancelled),
     }
 }
 
-async fn pair(arguments: PairArguments, device: &Device, console: &Console) -> Result<Exit, Ended> {
+async fn pair(arguments: PairArguments, device: &Arc<Device>, console: &Console) -> Result<Exit, Ended> {
     let offer = match arguments.offer {
         Some(offer) => offer,
         None => {

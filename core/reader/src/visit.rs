@@ -29,7 +29,7 @@ pub(crate) async fn run(
 ) -> Result<Exit, Ended> {
     let port = arguments.source()?.open(arguments.card_wait(), console).await?;
     let drafts = device.drafts().await?;
-    let mut session = if arguments.resume || arguments.draft.is_some() {
+    let session = if arguments.resume || arguments.draft.is_some() {
         let draft = wanted(arguments.draft.as_deref(), &drafts).ok_or(Ended::Usage("tool-no-draft"))?;
         device.resume_visit(draft, port).await?
     } else {
@@ -45,7 +45,7 @@ pub(crate) async fn run(
     };
 
     let draft = session.draft().clone();
-    let told = match (Conversation { session: &mut session, console, input: Input::start() }).run().await {
+    let told = match (Conversation { session: &session, console, input: Input::start() }).run().await {
         // What was left while it was being sealed is sealed: the last screen tells.
         Err(ended) => told(&session.close().await).map_err(|_| ended),
         told => told,
@@ -76,7 +76,7 @@ enum Told {
 
 /// A visit between screens and choices.
 struct Conversation<'a> {
-    session: &'a mut VisitSession,
+    session: &'a VisitSession,
     console: &'a mut Console,
     input: Input,
 }

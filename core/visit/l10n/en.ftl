@@ -265,6 +265,8 @@ failure-TZ-D07-title = The hub cannot be run as a service
 failure-TZ-D07-do = Try again with an administrator's rights.
 failure-TZ-D08-title = There is no such device or record, or this cannot be decided
 failure-TZ-D08-do = See the list for names and states.
+failure-TZ-B01-title = The parts of this app do not belong together
+failure-TZ-B01-do = Install the app again over this one, from where you got it; do not delete it first, so that saved records stay. If it happens again, tell the clinic's administrator.
 
 ## States of sending (the same words on every device)
 state-draft = draft

@@ -53,6 +53,16 @@ pub enum Hold {
     Lost,
 }
 
+impl Hold {
+    /// How much of the certificate is read, 0 to 100; `None` while that is not known.
+    #[must_use]
+    pub fn percent(self) -> Option<u8> {
+        let Self::Working { read, total: Some(total) } = self else { return None };
+        let percent = read.saturating_mul(100).checked_div(total)?;
+        u8::try_from(percent.min(100)).ok()
+    }
+}
+
 /// What the card signed, ready to be sent as often as needed while its challenge lives.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct SignedRequest {

@@ -97,7 +97,7 @@ fn push_body(lines: &mut Vec<String>, body: &Body, texts: &Texts) {
             }));
             lines.push(match hold {
                 Hold::Awaited => plain("hold-awaited"),
-                Hold::Working { .. } => match percent(*hold) {
+                Hold::Working { .. } => match hold.percent() {
                     Some(percent) if *step == CardStep::Reading => {
                         texts.text("hold-progress", &[("percent", &percent.to_string())])
                     }
@@ -165,11 +165,6 @@ fn push_body(lines: &mut Vec<String>, body: &Body, texts: &Texts) {
         }
         Body::Cancelled => lines.push(plain("cancelled-nothing")),
     }
-}
-
-fn percent(hold: Hold) -> Option<usize> {
-    let Hold::Working { read, total: Some(total) } = hold else { return None };
-    read.saturating_mul(100).checked_div(total).map(|percent| percent.min(100))
 }
 
 /// Advice on the certificate; a valid one needs none, and one not valid yet has stopped the visit before.

@@ -2,6 +2,7 @@
 #![expect(clippy::print_stdout, reason = "this tool speaks to the person at the terminal")]
 
 mod bench;
+mod bindings;
 mod demo;
 mod fuzz;
 mod lint;
@@ -30,6 +31,8 @@ enum Task {
     Lint,
     /// Searches for inputs that break a message's rules, with libFuzzer.
     Fuzz(fuzz::Options),
+    /// Generates the Kotlin and Swift of the library for apps.
+    Bindings(bindings::Options),
     /// Measures the numbers to hold and shows `target/bench/report.md`.
     Bench,
 }
@@ -40,6 +43,7 @@ fn main() -> ExitCode {
         Task::Test(options) => suites::test(&options),
         Task::Lint => lint::lint(),
         Task::Fuzz(options) => fuzz::fuzz(&options),
+        Task::Bindings(options) => bindings::bindings(&options),
         Task::Bench => bench::bench(),
     };
     if succeeded { ExitCode::SUCCESS } else { ExitCode::FAILURE }

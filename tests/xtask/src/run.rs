@@ -85,13 +85,38 @@ impl fmt::Display for Step {
 }
 
 impl Counts {
-    /// Reads a closing line of a Rust test program: `test result: ok. 5 passed; 0 failed; 1 ignored; …`.
+    /// Reads the closing line of a test program, whatever language it is for.
     fn parse(line: &str) -> Option<Self> {
+        Self::of_rust(line).or_else(|| Self::of_maven(line)).or_else(|| Self::of_swift(line))
+    }
+
+    /// `test result: ok. 5 passed; 0 failed; 1 ignored; …`.
+    fn of_rust(line: &str) -> Option<Self> {
         let (_, numbers) = line.strip_prefix("test result: ")?.split_once(". ")?;
         let count = |word: &str| {
             numbers.split("; ").find_map(|part| part.strip_suffix(word)?.trim().parse().ok()).unwrap_or_default()
         };
         Some(Self { passed: count("passed"), failed: count("failed"), skipped: count("ignored") })
+    }
+
+    /// `[INFO] Tests run: 5, Failures: 0, Errors: 1, Skipped: 0`; a line that goes on is about one class of them.
+    fn of_maven(line: &str) -> Option<Self> {
+        let (_, numbers) = line.split_once("Tests run: ")?;
+        let mut numbers = numbers.split(", ").map(|part| part.rsplit(' ').next().unwrap_or(part).parse::<usize>());
+        let mut next = || numbers.next()?.ok();
+        let (run, failed, broken, skipped) = (next()?, next()?, next()?, next()?);
+        let counts = Self { passed: run.checked_sub(failed + broken + skipped)?, failed: failed + broken, skipped };
+        numbers.next().is_none().then_some(counts)
+    }
+
+    /// `✔ Test run with 5 tests passed after 2 seconds.`, or `✘ Test run with 5 tests failed after 2 seconds with 3 issues.`
+    fn of_swift(line: &str) -> Option<Self> {
+        let (_, told) = line.split_once("Test run with ")?;
+        let (count, end) = told.split_once(' ')?;
+        let (count, has_failed) = (count.parse().ok()?, end.contains("failed"));
+        // It tells of issues, not of tests that failed.
+        let failed = usize::from(has_failed);
+        Some(Self { passed: usize::checked_sub(count, failed)?, failed, skipped: 0 })
     }
 }
 
@@ -127,6 +152,15 @@ mod tests {
         let line = "test result: FAILED. 5 passed; 2 failed; 1 ignored; 0 measured; 3 filtered out; finished in 0.01s";
         assert_eq!(Counts::parse(line), Some(Counts { passed: 5, failed: 2, skipped: 1 }));
         assert_eq!(Counts::parse("test works ... ok"), None);
+
+        let all = "[ERROR] Tests run: 9, Failures: 1, Errors: 2, Skipped: 1";
+        assert_eq!(Counts::parse(all), Some(Counts { passed: 5, failed: 3, skipped: 1 }));
+        assert_eq!(Counts::parse(&format!("{all}, Time elapsed: 2.1 s -- in tazune.host.VisitTest")), None);
+
+        let passed = "✔ Test run with 7 tests passed after 2.5 seconds.";
+        assert_eq!(Counts::parse(passed), Some(Counts { passed: 7, failed: 0, skipped: 0 }));
+        let failed = "✘ Test run with 7 tests failed after 2.5 seconds with 3 issues.";
+        assert_eq!(Counts::parse(failed), Some(Counts { passed: 6, failed: 1, skipped: 0 }));
     }
 
     #[test]

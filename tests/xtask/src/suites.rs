@@ -178,6 +178,26 @@ static SUITES: &[Suite] = &[
         is_extra: false,
     },
     Suite {
+        name: "kotlin",
+        covers: "a device and its visits from Kotlin on the JVM: generated code, killed and resumed, against the real hub",
+        tools: &[&tools::MAVEN],
+        steps: &[
+            Step::new("cargo", &["xtask", "bindings", "--language", "kotlin"]),
+            Step::new("mvn", &["--batch-mode", "--no-transfer-progress", "--file", "android/pom.xml", "verify"]),
+        ],
+        is_extra: false,
+    },
+    Suite {
+        name: "swift",
+        covers: "the same from Swift on Linux",
+        tools: &[&tools::DEBOOTSTRAP, &tools::SWIFT],
+        steps: &[
+            Step::new("cargo", &["xtask", "bindings", "--language", "swift", "--out", "ios/.generated"]),
+            Step::new("ios/on-linux.sh", &["run", "swift-test", "--disable-sandbox", "--disable-xctest"]),
+        ],
+        is_extra: false,
+    },
+    Suite {
         name: "windows",
         covers: "hub, engine and laptop tool compile for the clinic's PC",
         tools: &[&tools::WINDOWS_TARGET, &tools::MINGW],

@@ -164,6 +164,30 @@ const fn apt_install(arguments: &'static [&'static str]) -> Step {
     Step::new("apt-get", arguments).with(&[("DEBIAN_FRONTEND", "noninteractive")])
 }
 
+pub(crate) static MAVEN: Tool = Tool {
+    name: "Maven and a JDK of version 17 or later",
+    is_there: || {
+        Step::new("mvn", &["--version"]).succeeds_quietly() && Step::new("javac", &["--version"]).succeeds_quietly()
+    },
+    install: &[
+        APT_UPDATE,
+        apt_install(&["install", "--yes", "--no-install-recommends", "maven", "default-jdk-headless"]),
+    ],
+};
+
+pub(crate) static DEBOOTSTRAP: Tool = Tool {
+    name: "debootstrap",
+    is_there: || Step::new("debootstrap", &["--version"]).succeeds_quietly(),
+    install: &[APT_UPDATE, apt_install(&["install", "--yes", "--no-install-recommends", "debootstrap"])],
+};
+
+/// A Debian of its own with Swift in it, in the cache folder.
+pub(crate) static SWIFT: Tool = Tool {
+    name: "Swift in a Debian root (2.8 GB, root only)",
+    is_there: || Step::new("ios/on-linux.sh", &["is-there"]).succeeds_quietly(),
+    install: &[Step::new("ios/on-linux.sh", &["make"])],
+};
+
 /// The target of the clinic's PC, as far as it can be checked from Linux.
 pub(crate) const WINDOWS: &str = "x86_64-pc-windows-gnu";
 

@@ -16,6 +16,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("tazune-visit", &["tazune-model", "tazune-card", "tazune-link"]),
     ("tazune-engine", &["tazune-model", "tazune-card", "tazune-oqs", "tazune-link", "tazune-visit"]),
     ("tazune-reader", &["tazune-engine"]),
+    // Ships in apps: never a simulator, never the hub.
+    ("tazune-bindings", &["tazune-engine"]),
     ("tazune-hub", &["tazune-model", "tazune-oqs", "tazune-link"]),
     // The virtual card judges the real one, so it shares no card code with it.
     ("tazune-sim", &["tazune-model", "tazune-oqs", "tazune-link"]),
@@ -33,6 +35,7 @@ const EVERYTHING: &[&str] = &[
     "tazune-link",
     "tazune-visit",
     "tazune-engine",
+    "tazune-bindings",
     "tazune-hub",
     "tazune-sim",
 ];
@@ -159,6 +162,7 @@ fn finds_a_broken_arrow() {
         graph("tazune-model", &["tazune-card"], &[]),
         graph("tazune-card", &["tazune-sim"], &[]),
         graph("tazune-card", &[], &["tazune-engine"]),
+        graph("tazune-bindings", &["tazune-sim"], &[]),
         graph("tazune-hub", &["tazune-card"], &[]),
         graph("tazune-sim", &["tazune-card"], &[]),
         graph("tazune-unheard-of", &[], &[]),

@@ -1,9 +1,9 @@
-use std::fmt;
+use std::{fmt, str::FromStr};
 
 use rand::{Rng, RngExt};
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use rusqlite::{OptionalExtension, params};
-use tazune_model::{Bytes, StoreFault, Timestamp};
+use tazune_model::{Bytes, StoreFault, TextError, Timestamp};
 use zeroize::Zeroizing;
 
 use super::{
@@ -31,6 +31,21 @@ impl DraftId {
 impl fmt::Display for DraftId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+impl FromStr for DraftId {
+    type Err = TextError;
+
+    /// Reads an id as it was shown; there need not be a draft of it.
+    fn from_str(text: &str) -> Result<Self, TextError> {
+        if text.len() != 32 {
+            return Err(TextError::Length { what: "draft id" });
+        }
+        if !text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
+            return Err(TextError::Alphabet { what: "draft id" });
+        }
+        Ok(Self(text.to_owned()))
     }
 }
 

@@ -28,12 +28,12 @@ impl Rig {
         Self { folder: tempfile::tempdir().unwrap(), keys: Arc::new(MemoryKeyStore::new()), clock, clinic }
     }
 
-    async fn device(&self) -> Device {
+    async fn device(&self) -> Arc<Device> {
         open(self.folder.path(), self.keys.clone(), self.clock.clone()).await
     }
 
     /// A device that the clinic has approved.
-    async fn paired(&self) -> Device {
+    async fn paired(&self) -> Arc<Device> {
         let device = self.device().await;
         let offer = self.clinic.offer();
         let attempt = device.pair(&offer, about()).await.unwrap();
@@ -47,8 +47,8 @@ impl Rig {
     }
 }
 
-async fn open(folder: &Path, keys: Arc<dyn KeyStore>, clock: Arc<dyn Clock>) -> Device {
-    Device::open(DeviceConfig { folder: folder.to_path_buf(), keys, clock }).await.unwrap()
+async fn open(folder: &Path, keys: Arc<dyn KeyStore>, clock: Arc<dyn Clock>) -> Arc<Device> {
+    Arc::new(Device::open(DeviceConfig { folder: folder.to_path_buf(), keys, clock }).await.unwrap())
 }
 
 fn about() -> AboutDevice {

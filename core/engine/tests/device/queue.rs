@@ -296,7 +296,7 @@ async fn two_processes_deliver_one_queue_without_sending_twice() {
 #[tokio::test]
 async fn the_background_delivery_wakes_when_a_record_is_sealed_and_ends_when_asked_to() {
     let rig = Rig::new().await;
-    let device = Arc::new(rig.paired().await);
+    let device = rig.paired().await;
     device.run_delivery(DeliverUntil::Idle).await.unwrap();
     let running = tokio::spawn({
         let device = device.clone();

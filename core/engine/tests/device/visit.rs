@@ -120,7 +120,7 @@ async fn until(session: &mut VisitSession, is_wanted: impl Fn(&Screen) -> bool) 
     tokio::time::timeout(SOON, found).await.expect("the screen comes")
 }
 
-async fn end(mut session: VisitSession) -> Screen {
+async fn end(session: VisitSession) -> Screen {
     let over = async { while session.next_screen().await.is_some() {} };
     tokio::time::timeout(SOON, over).await.expect("the visit ends");
     session.screen()
@@ -133,7 +133,7 @@ async fn drafts(device: &Device) -> Vec<DraftId> {
 #[tokio::test]
 async fn a_visit_cancelled_while_the_card_is_away_ends_at_once_and_leaves_nothing() {
     let rig = Rig::new().await;
-    let device = Arc::new(rig.paired().await);
+    let device = rig.paired().await;
     let (session, hand) = begin(&device).await;
     session.send(Intent::Continue).await.unwrap();
     assert_eq!(session.screen().body, Body::HoldCard { step: CardStep::Reading, hold: Hold::Awaited });
@@ -148,7 +148,7 @@ async fn a_visit_cancelled_while_the_card_is_away_ends_at_once_and_leaves_nothin
 #[tokio::test]
 async fn a_cancel_while_the_card_works_waits_for_its_answer_and_leaves_the_card() {
     let rig = Rig::new().await;
-    let device = Arc::new(rig.paired().await);
+    let device = rig.paired().await;
     // The second is the answer of something that is no card of ours, the third is a card that left: power off is enough.
     let table: [(Result<&[u8], PortError>, bool); 3] =
         [(Ok(TOKEN), true), (Ok(&[0x6F, 0x00]), false), (Err(PortError::Lost), false)];
@@ -169,7 +169,7 @@ async fn a_cancel_while_the_card_works_waits_for_its_answer_and_leaves_the_card(
 #[tokio::test]
 async fn a_card_that_leaves_during_a_cancel_does_not_hold_it_up() {
     let rig = Rig::new().await;
-    let device = Arc::new(rig.paired().await);
+    let device = rig.paired().await;
     let (session, hand) = reading(&device).await;
     session.send(Intent::Cancel).await.unwrap();
     hand.answer(Ok(TOKEN));
@@ -181,10 +181,10 @@ async fn a_card_that_leaves_during_a_cancel_does_not_hold_it_up() {
 #[tokio::test]
 async fn a_closed_visit_leaves_the_card_and_goes_on_from_its_draft() {
     let rig = Rig::new().await;
-    let device = Arc::new(rig.paired().await);
+    let device = rig.paired().await;
     let (session, hand) = reading(&device).await;
     let draft = session.draft().clone();
-    let closing = tokio::spawn(session.close());
+    let closing = tokio::spawn(async move { session.close().await });
     // The card answers when the visit has been left for a while.
     tokio::time::sleep(Duration::from_millis(100)).await;
     hand.answer(Ok(TOKEN));
@@ -205,7 +205,7 @@ async fn a_closed_visit_leaves_the_card_and_goes_on_from_its_draft() {
 #[tokio::test]
 async fn what_comes_of_ended_work_changes_nothing() {
     let rig = Rig::new().await;
-    let device = Arc::new(rig.paired().await);
+    let device = rig.paired().await;
     let (mut session, hand) = reading(&device).await;
     session.send(Intent::EndWithoutAnswer).await.unwrap();
     let closing = session.screen();
@@ -223,7 +223,7 @@ async fn what_comes_of_ended_work_changes_nothing() {
 #[tokio::test]
 async fn a_reader_that_fails_is_named_and_can_be_tried_again() {
     let rig = Rig::new().await;
-    let device = Arc::new(rig.paired().await);
+    let device = rig.paired().await;
     let (mut session, mut hand) = begin(&device).await;
     session.send(Intent::Continue).await.unwrap();
     hand.cards.send(Err(ReaderTrouble::Unusable.into())).unwrap();
@@ -241,7 +241,7 @@ async fn a_reader_that_fails_is_named_and_can_be_tried_again() {
 #[tokio::test]
 async fn a_choice_that_cannot_be_saved_is_not_taken() {
     let rig = Rig::new().await;
-    let device = Arc::new(rig.paired().await);
+    let device = rig.paired().await;
     let (session, hand) = begin(&device).await;
     session.send(Intent::AgreeAll).await.unwrap();
     let before = session.screen();
@@ -259,7 +259,7 @@ async fn a_choice_that_cannot_be_saved_is_not_taken() {
 #[tokio::test]
 async fn a_record_under_way_to_the_disk_is_sealed_also_when_the_visit_is_left() {
     let rig = Rig::new().await;
-    let device = Arc::new(rig.paired().await);
+    let device = rig.paired().await;
     for count in 1..=10 {
         let (session, _hand) = begin(&device).await;
         session.send(Intent::Continue).await.unwrap();
@@ -275,7 +275,7 @@ async fn a_record_under_way_to_the_disk_is_sealed_also_when_the_visit_is_left() 
 #[tokio::test]
 async fn a_visit_opened_twice_is_sealed_once() {
     let rig = Rig::new().await;
-    let device = Arc::new(rig.paired().await);
+    let device = rig.paired().await;
     let (session, hand) = begin(&device).await;
     session.send(Intent::Continue).await.unwrap();
     session.send(Intent::EndWithoutAnswer).await.unwrap();
@@ -283,7 +283,7 @@ async fn a_visit_opened_twice_is_sealed_once() {
     session.close().await;
     drop(hand);
 
-    let other_process = Arc::new(rig.device().await);
+    let other_process = rig.device().await;
     let (_one, port) = Hand::new();
     let first = device.resume_visit(draft.clone(), port).await.unwrap();
     let (_other, port) = Hand::new();

@@ -4,6 +4,7 @@
 //! without a provocation fails, and so does a provocation without a code. Each test is given the code of its row and checks that the
 //! person meets exactly that, that the words for it are those of the texts, and that the work goes on where it can.
 
+mod app;
 mod at_desk;
 mod card;
 mod delivery;
@@ -99,6 +100,7 @@ provocations! {
     "TZ-D06" at_desk::the_audit_was_altered;
     "TZ-D06" at_desk::the_hubs_database_was_set_back;
     "TZ-D07" at_desk::there_is_no_service_manager;
+    "TZ-B01" app::the_app_brings_the_library_of_another_version;
 }
 
 #[test]

@@ -64,7 +64,7 @@ pub(crate) enum Role {
 
 /// A tablet with a clock of its own.
 pub(crate) struct Tablet {
-    pub(crate) device: Device,
+    pub(crate) device: Arc<Device>,
     pub(crate) clock: Arc<ManualClock>,
     _folder: TempDir,
 }
@@ -223,7 +223,7 @@ impl Tablet {
         let (folder, clock) = (tempfile::tempdir().unwrap(), Arc::new(ManualClock::new(now)));
         let keys = Arc::new(MemoryKeyStore::new());
         let config = DeviceConfig { folder: folder.path().to_owned(), keys, clock: clock.clone() };
-        Self { device: Device::open(config).await.unwrap(), clock, _folder: folder }
+        Self { device: Arc::new(Device::open(config).await.unwrap()), clock, _folder: folder }
     }
 
     /// Whole days until its certificate ends, as the clinic counts.
