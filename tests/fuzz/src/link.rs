@@ -2,15 +2,17 @@ use std::{str, sync::LazyLock};
 
 use serde_json::Value;
 use tazune_link::{
+    audit::{Entry, SignedCheckpoint},
     envelope::{Envelope, EnvelopeHeader, MAX_ENVELOPE_BYTES, Refusal, check_at_front, open},
     front_api::{
         DeskReceipts, DeskWork, DeviceRegistration, EnvelopesAnswer, EnvelopesRequest, ErrorBody, PairingAnswer,
-        PairingOpened, ReceiptsAnswer, ReceiptsTaken, WaitQuery, parse_answer,
+        PairingOpened, ReceiptsAnswer, ReceiptsTaken, RefusalsNoted, WaitQuery, parse_answer,
     },
     keys::{OpeningKey, VerifyingKey, sha256},
     pairing::{DevicePairing, Hello, PairingCode, PairingOffer, Reply, SealedHello, is_front},
     receipt::{ExpectedReceipt, ReceiptBody, SignedReceipt},
     record::SignedRecord,
+    renewal::{RenewalAnswer, RenewalRequest},
     revocation::Revocation,
     tombstone::{ExpectedTombstone, SignedTombstone, TombstoneBody},
 };
@@ -114,7 +116,14 @@ pub(crate) const DESK_WORK: Target = Target {
             envelope_rules(envelope.as_slice());
         }
     },
-    seeds: || [samples::front_api("desk_work"), samples::front_api("desk_work_of_devices")].concat(),
+    seeds: || {
+        [
+            samples::front_api("desk_work"),
+            samples::front_api("desk_work_of_devices"),
+            samples::front_api("desk_work_of_people"),
+        ]
+        .concat()
+    },
 };
 
 /// Desk to front: receipts.
@@ -209,6 +218,37 @@ pub(crate) const TOMBSTONE: Target = Target {
         }
     },
     seeds: || vec![samples::TOMBSTONE.to_vec(), br#""handing_in""#.to_vec()],
+};
+
+/// Device to front to desk and back: new certificates.
+pub(crate) const RENEWAL: Target = Target {
+    name: "renewal",
+    run: |data| {
+        shape::<RenewalRequest>(data);
+        shape::<RenewalAnswer>(data);
+    },
+    seeds: || [samples::front_api("renewal_request"), samples::front_api("renewal_answers")].concat(),
+};
+
+/// Desk to front: refusals that the audit knows.
+pub(crate) const REFUSALS_NOTED: Target =
+    Target { name: "refusals-noted", run: shape::<RefusalsNoted>, seeds: || samples::front_api("refusals_noted") };
+
+/// The audit as it is verified: entries and checkpoints from a database that anybody may have written to.
+pub(crate) const AUDIT: Target = Target {
+    name: "audit",
+    run: |data| {
+        shape::<Entry>(data);
+        let Ok(text) = str::from_utf8(data) else { return };
+        if let Some(body) = SignedCheckpoint::verify(text) {
+            let sample = SignedCheckpoint::verify(&samples::audit_checkpoint());
+            assert_eq!(Some(body), sample, "forged");
+        }
+    },
+    seeds: || {
+        let entries = samples::audit_entries().into_iter().map(String::into_bytes);
+        entries.chain([samples::audit_checkpoint().into_bytes()]).collect()
+    },
 };
 
 /// Who the samples are of.

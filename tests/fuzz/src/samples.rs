@@ -12,6 +12,7 @@ pub(crate) const RECORD: &[u8] = vector!("record");
 pub(crate) const VISIT_RECORD: &[u8] = vector!("visit-record");
 pub(crate) const RECEIPTS: [&[u8]; 2] = [vector!("receipt-accepted"), vector!("receipt-quarantined")];
 pub(crate) const TOMBSTONE: &[u8] = vector!("tombstone");
+const AUDIT: &[u8] = vector!("audit");
 const FRONT_API: &[u8] = vector!("front-api");
 const PAIRING: &[u8] = vector!("pairing");
 const KEYS: &[u8] = vector!("keys");
@@ -45,4 +46,14 @@ fn text(file: &[u8], member: &str) -> String {
 
 fn read(file: &[u8]) -> Value {
     serde_json::from_slice(file).expect("the samples are JSON")
+}
+
+/// The entries of the audit's samples, as exact text.
+pub(crate) fn audit_entries() -> Vec<String> {
+    serde_json::from_value(read(AUDIT)["entries"].clone()).expect("the entries are texts")
+}
+
+/// The checkpoint of the audit's samples, as exact text.
+pub(crate) fn audit_checkpoint() -> String {
+    text(AUDIT, "checkpoint")
 }
