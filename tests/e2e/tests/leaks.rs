@@ -1,7 +1,7 @@
 //! After visits of every kind, nothing personal is in a log, on the device or at the front, and no PIN anywhere; a record
 //! that was sealed cannot be read on the device again.
 
-use std::{fs, net::TcpListener, path::PathBuf};
+use std::{fs, net::TcpListener, path::PathBuf, thread, time::Duration};
 
 use rusqlite::{Connection, OpenFlags};
 use serde_json::Value;
@@ -101,15 +101,21 @@ fn a_sealed_record_is_on_the_device_and_only_the_clinic_can_read_it() {
     scene.clinic.stop_hub();
     let settings = fs::read(scene.clinic.hub_folder().join("front/settings.json")).unwrap();
     let settings: Value = serde_json::from_slice(&settings).unwrap();
-    // Who calls here waits, so that the program is killed before it could tidy up.
+    // Who calls here waits, so that the program is killed before its end, which tidies up.
     let _mute_front = TcpListener::bind(settings["listen"].as_str().unwrap()).unwrap();
     let mut visit = scene.tablet.begin_visit(&["--resume"]);
     visit.until("sealed", |_| {});
     visit.program().expect("sealed");
+    let device = scene.tablet.data();
+    // "Saved" is said before the draft is wiped; that follows at once, with the front away and the visit on the screen.
+    for _ in 0..100 {
+        if pieces.found_in_folder(device).is_empty() {
+            break;
+        }
+        thread::sleep(Duration::from_millis(50));
+    }
     visit.kill();
 
-    // Before anything opens the device's database again: it could tidy up too.
-    let device = scene.tablet.data();
     let found = pieces.found_in_folder(device);
     assert!(found.is_empty(), "a sealed visit can be recovered: {found:?}");
     assert!(scene.people.found_in_folder(device).is_empty());

@@ -237,6 +237,29 @@ mod tests {
     }
 
     #[test]
+    fn opening_wipes_what_a_kill_left_of_a_sealed_draft() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("device.db");
+        let mut killed = Database::open(&path, keys()).unwrap();
+        killed.add_draft(&id(1), MARKED, now()).unwrap();
+        let select = "SELECT sealed FROM drafts";
+        let sealed: Vec<u8> = killed.connection.query_row(select, [], |row| row.get(0)).unwrap();
+        let record_id = RecordId::make(now(), &[1; 10]);
+        killed.insert_sealed(record_id, now(), b"envelope", sha256(b"envelope"), &id(1)).unwrap();
+        let is_on_disk = || {
+            ["device.db", "device.db-wal"].iter().any(|name| {
+                let bytes = fs::read(folder.path().join(name)).unwrap();
+                bytes.windows(sealed.len()).any(|window| window == sealed)
+            })
+        };
+        assert!(is_on_disk(), "saved does not wait for the wiping");
+        // Never closed, as by a kill: closing would tidy up.
+        std::mem::forget(killed);
+        let _opened = Database::open(&path, keys()).unwrap();
+        assert!(!is_on_disk());
+    }
+
+    #[test]
     fn no_draft_lies_in_clear_on_the_disk() {
         let folder = tempfile::tempdir().unwrap();
         let mut database = Database::open(&folder.path().join("device.db"), keys()).unwrap();
