@@ -240,8 +240,10 @@ fn a_folder_that_cannot_be_written_makes_the_hub_unwell_until_it_is_back() {
     let (hub, ops) = scene.serve(&[]);
     until("unwell", || hub.transcript().contains("FaceFolderUnwritable"));
     assert_eq!(get(&ops, "/healthz", ""), (503, String::new()));
-    assert!(scene.metrics(&ops).contains("tazune_healthy{role=\"desk\"} 0"));
-    assert_eq!(split(&get_from_front(&scene, "/healthz")).0, 200, "the front takes records all the same");
+    until("measured", || scene.metrics(&ops).contains("tazune_healthy{role=\"desk\"} 0"));
+    // It takes records all the same.
+    until("the front is well", || split(&get_from_front(&scene, "/healthz")).0 == 200);
+    assert_eq!(get(&ops, "/healthz", "").0, 503);
     assert_eq!(fs::read_dir(scene.clinic.face_folder()).unwrap().count(), 0, "nothing is written there");
     assert_eq!(hub.terminate().code(), 0);
 
