@@ -7,6 +7,7 @@ mod demo;
 mod fuzz;
 mod lint;
 mod run;
+mod sim;
 mod suites;
 mod tools;
 
@@ -33,6 +34,8 @@ enum Task {
     Fuzz(fuzz::Options),
     /// Generates the Kotlin and Swift of the library for apps.
     Bindings(bindings::Options),
+    /// Runs simulated schedules of device, front and desk, as many as are asked for.
+    Sim(sim::Options),
     /// Measures the numbers to hold and shows `target/bench/report.md`.
     Bench,
 }
@@ -44,6 +47,7 @@ fn main() -> ExitCode {
         Task::Lint => lint::lint(),
         Task::Fuzz(options) => fuzz::fuzz(&options),
         Task::Bindings(options) => bindings::bindings(&options),
+        Task::Sim(options) => sim::sim(&options),
         Task::Bench => bench::bench(),
     };
     if succeeded { ExitCode::SUCCESS } else { ExitCode::FAILURE }

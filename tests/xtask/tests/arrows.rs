@@ -24,6 +24,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("tazune-e2e", EVERYTHING),
     ("tazune-bench", EVERYTHING),
     ("tazune-fuzz", EVERYTHING),
+    ("tazune-simulation", EVERYTHING),
     ("xtask", &[]),
 ];
 
