@@ -289,6 +289,33 @@ pub struct Queue {
     pub last_success_at: Option<SystemTime>,
     /// What went wrong since.
     pub last_failure: Option<Failure>,
+    /// How far the device is if the clinic has revoked it.
+    pub revocation: Option<Revocation>,
+}
+
+/// How far a revoked device is (登録の取り消し).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, uniffi::Enum)]
+pub enum Revocation {
+    /// What the staff could read is being destroyed.
+    Destroying,
+    /// The sealed records go to the clinic.
+    HandingIn,
+    /// The last key is being destroyed.
+    Closing,
+    /// Nothing is left; it may be paired anew.
+    Finished,
+}
+
+impl From<tazune_engine::Revocation> for Revocation {
+    fn from(revocation: tazune_engine::Revocation) -> Self {
+        use tazune_engine::Revocation as Engine;
+        match revocation {
+            Engine::Destroying => Self::Destroying,
+            Engine::HandingIn => Self::HandingIn,
+            Engine::Closing => Self::Closing,
+            Engine::Finished => Self::Finished,
+        }
+    }
 }
 
 /// One record of the queue.
@@ -335,6 +362,7 @@ impl Queue {
             draft_count: u32::try_from(queue.draft_count).unwrap_or(u32::MAX),
             last_success_at: queue.last_success_at.map(system_time),
             last_failure: queue.last_failure.map(|code| Failure::new(code, language)),
+            revocation: queue.revocation.map(|revocation| revocation.state.into()),
         }
     }
 }

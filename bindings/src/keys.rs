@@ -37,6 +37,18 @@ pub trait KeyStore: Send + Sync {
     /// # Errors
     /// [`KeyError::Missing`] also when it was wrapped by another staff key.
     fn unwrap_key(&self, wrapped: Vec<u8>) -> Result<Vec<u8>, KeyError>;
+
+    /// Destroys the staff key; what it wrapped can never be unwrapped again. One that is not there is destroyed.
+    ///
+    /// # Errors
+    /// [`KeyError`] when the store is locked or cannot be written.
+    fn destroy_staff_key(&self) -> Result<(), KeyError>;
+
+    /// Destroys the transport key; the staff key is another one. One that is not there is destroyed.
+    ///
+    /// # Errors
+    /// [`KeyError`] when the store is locked or cannot be written.
+    fn destroy_transport_key(&self) -> Result<(), KeyError>;
 }
 
 /// Why a key could not be used.
@@ -94,5 +106,13 @@ impl tazune_engine::KeyStore for ForeignKeys {
         let key = Zeroizing::new(self.0.unwrap_key(wrapped.to_vec())?);
         let key = key.as_slice().try_into().map_err(|_| KeyStoreError::Missing)?;
         Ok(Zeroizing::new(key))
+    }
+
+    fn destroy_staff_key(&self) -> Result<(), KeyStoreError> {
+        Ok(self.0.destroy_staff_key()?)
+    }
+
+    fn destroy_transport_key(&self) -> Result<(), KeyStoreError> {
+        Ok(self.0.destroy_transport_key()?)
     }
 }

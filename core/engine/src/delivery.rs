@@ -10,6 +10,7 @@ use tazune_link::{
     envelope::{Envelope, MAX_BATCH_BYTES, Refusal},
     front_api::{ApiError, HandIn},
     receipt::{ExpectedReceipt, ReceiptError, SignedReceipt},
+    revocation::{Revocation, Revoked},
 };
 use tazune_model::{Clock, FailureCode, RecordId, StoreFault, Timestamp};
 use tokio::time::{Instant, sleep};
@@ -17,9 +18,9 @@ use tokio::time::{Instant, sleep};
 use crate::{
     Device,
     error::{EngineError, FrontError},
-    front_client::FrontClient,
+    front_client::{CallError, FrontClient},
     keys::{file_fault, lock_file},
-    pairing::{Pairing, paired},
+    pairing::{Pairing, paired, stored_pairing},
     store::{Database, Step, Store},
 };
 
@@ -61,10 +62,11 @@ pub(crate) const fn is_undelivered(delivery: Delivery) -> bool {
 impl Device {
     /// Tries once, whatever the back-off says: hands in all that waits, then collects the receipts that come in time.
     ///
-    /// It ends before `receipts_within` when there is nothing to wait for.
+    /// It ends before `receipts_within` when there is nothing to wait for. The front is asked in any case, because it may
+    /// have a word for this device.
     ///
     /// # Errors
-    /// [`EngineError`]; every record is as safe as before, and [`Device::run_delivery`] tries again.
+    /// [`EngineError::Revoked`] when the device is revoked, however well that went on; otherwise every record is as safe as before, and [`Device::run_delivery`] tries again.
     pub async fn deliver_now(&self, receipts_within: Duration) -> Result<(), EngineError> {
         let outcome = self.deliver_once(receipts_within).await;
         self.note(outcome).await
@@ -76,8 +78,9 @@ impl Device {
     /// It may be dropped at any time, and several may run, also in several processes.
     ///
     /// # Errors
-    /// [`EngineError`] when it cannot begin, [`EngineError::NotPaired`] above all; a later failure is noted in the
-    /// queue's status and tried again.
+    /// [`EngineError`] when it cannot begin, [`EngineError::NotPaired`] above all, and [`EngineError::Revoked`] when a
+    /// revoked device has handed in all and nothing is left; a later failure is noted in the queue's status and tried
+    /// again.
     pub async fn run_delivery(&self, until: DeliverUntil) -> Result<(), EngineError> {
         let mut courier = Courier::of(self).await?;
         let mut back_off = BackOff::default();
@@ -87,13 +90,20 @@ impl Device {
             if is_again {
                 handed_in_again_at = Instant::now();
             }
-            let round = self.round(&courier, is_again).await;
+            let round = self.round(&courier, is_again, until).await;
+            let round = self.heed(&courier.pairing, round).await;
             let mut next = self.note(round).await;
-            if next.is_ok() {
+            if next.is_ok() && courier.is_revoked {
+                if self.is_closed().await {
+                    return self.note(Err(Revoked.into())).await;
+                }
+            } else if next.is_ok() {
                 tokio::select! {
                     biased;
-                    renewed = self.renew(RENEWAL_WAIT) => if let Ok(true) = self.note(renewed).await {
-                        courier = Courier::of(self).await?;
+                    renewed = self.renew(RENEWAL_WAIT) => match self.note(renewed).await {
+                        Ok(true) => courier = Courier::of(self).await?,
+                        Err(error @ EngineError::Revoked(_)) => next = Err(error),
+                        _ => {}
                     },
                     () = self.record_sealed() => next = Ok(Next::In(Duration::ZERO)),
                 }
@@ -106,10 +116,18 @@ impl Device {
                 }
                 Err(_) => {
                     // The device may have been paired anew; if not even that can be read, the old one tries again.
-                    if let Ok(fresh) = Courier::of(self).await {
-                        courier = fresh;
+                    let was_revoked = courier.is_revoked;
+                    match Courier::of(self).await {
+                        Ok(fresh) => courier = fresh,
+                        Err(error @ EngineError::Revoked(_)) => return self.note(Err(error)).await,
+                        Err(_) => {}
                     }
-                    back_off.after_failure(self.jitter())
+                    // Whoever has just learned that the device is revoked hands in what it holds without waiting.
+                    if courier.is_revoked && !was_revoked {
+                        Duration::ZERO
+                    } else {
+                        back_off.after_failure(self.jitter())
+                    }
                 }
             };
             // Biased here and below: which of two that are ready goes first is then no matter of chance.
@@ -122,8 +140,47 @@ impl Device {
     }
 
     async fn deliver_once(&self, receipts_within: Duration) -> Result<(), EngineError> {
+        let was_revoked = self.go_on_with_revocation().await?.is_some();
+        match self.deliver_as_it_stands(receipts_within).await {
+            // Whoever has just learned that the device is revoked hands in what it holds without waiting.
+            Err(EngineError::Revoked(_)) if !was_revoked => self.deliver_as_it_stands(receipts_within).await,
+            outcome => outcome,
+        }
+    }
+
+    async fn deliver_as_it_stands(&self, receipts_within: Duration) -> Result<(), EngineError> {
         let courier = Courier::of(self).await?;
-        courier.hand_in(true).await?;
+        let outcome = self.exchange(&courier, receipts_within).await;
+        self.heed(&courier.pairing, outcome).await?;
+        if courier.is_revoked {
+            self.go_on_with_revocation().await?;
+            return Err(Revoked.into());
+        }
+        self.renew(RENEWAL_WAIT.min(receipts_within)).await.map(drop)
+    }
+
+    /// Takes the tombstone if the front showed one.
+    pub(crate) async fn heed<T>(&self, pairing: &Pairing, outcome: Result<T, CallError>) -> Result<T, EngineError> {
+        match outcome {
+            Ok(value) => Ok(value),
+            Err(CallError::Engine(error)) => Err(error),
+            Err(CallError::Tombstone(tombstone)) => {
+                self.take_tombstone(pairing, &tombstone).await?;
+                Err(Revoked.into())
+            }
+        }
+    }
+
+    /// Goes on with a revocation, and says whether nothing is left.
+    async fn is_closed(&self) -> bool {
+        matches!(self.go_on_with_revocation().await, Ok(Some(Revocation::Finished) | None))
+    }
+
+    async fn exchange(&self, courier: &Courier, receipts_within: Duration) -> Result<(), CallError> {
+        let has_asked = courier.hand_in(true).await?;
+        if !has_asked && courier.awaited_receipts().await? == 0 {
+            return courier.collect(Duration::ZERO).await.map(drop);
+        }
         let end = Instant::now() + receipts_within;
         loop {
             let awaited_count = courier.awaited_receipts().await?;
@@ -140,13 +197,15 @@ impl Device {
                 sleep(PAUSE.min(end.saturating_duration_since(Instant::now()))).await;
             }
         }
-        self.renew(RENEWAL_WAIT.min(receipts_within)).await.map(drop)
+        Ok(())
     }
 
     /// Renews the certificates if it is time; of failures only the one that a person has to know of is one here.
     async fn renew(&self, wait: Duration) -> Result<bool, EngineError> {
         match self.renew_if_due(wait).await {
-            Err(error) if !matches!(error, EngineError::Renewal(_)) => {
+            Err(error)
+                if !matches!(error, EngineError::Renewal(_) | EngineError::Revoked(_) | EngineError::Tombstone(_)) =>
+            {
                 tracing::info!(code = %error.failure_code(), "the certificate is renewed another time");
                 Ok(false)
             }
@@ -155,9 +214,13 @@ impl Device {
     }
 
     /// Hands in what waits and asks once for receipts; a record sealed meanwhile ends the wait for them.
-    async fn round(&self, courier: &Courier, is_again: bool) -> Result<Next, EngineError> {
-        courier.hand_in(is_again).await?;
+    async fn round(&self, courier: &Courier, is_again: bool, until: DeliverUntil) -> Result<Next, CallError> {
+        let has_asked = courier.hand_in(is_again).await?;
         if courier.awaited_receipts().await? == 0 {
+            // Whoever hands in nothing must hear all the same that it is revoked.
+            if !has_asked && until == DeliverUntil::Forever {
+                courier.collect(Duration::ZERO).await?;
+            }
             return Ok(Next::Idle);
         }
         let collected = tokio::select! {
@@ -215,14 +278,23 @@ struct Courier {
     pairing: Pairing,
     turn_path: PathBuf,
     clock: Arc<dyn Clock>,
+    /// Whether it hands in for a device that knows that it is revoked.
+    is_revoked: bool,
 }
 
 impl Courier {
     async fn of(device: &Device) -> Result<Self, EngineError> {
-        let pairing = device.store().run(paired).await?;
+        let is_revoked = match device.go_on_with_revocation().await? {
+            None => false,
+            Some(Revocation::HandingIn) => true,
+            Some(_) => return Err(Revoked.into()),
+        };
+        let pairing = device.store().run(if is_revoked { stored_pairing } else { paired }).await?;
+        let front = device.front(&pairing);
         Ok(Self {
             store: device.store().clone(),
-            front: device.front(&pairing),
+            front: if is_revoked { front.of_revoked() } else { front },
+            is_revoked,
             pairing,
             turn_path: device.folder().join("delivery.lock"),
             clock: device.clock().clone(),
@@ -230,11 +302,14 @@ impl Courier {
     }
 
     /// Hands in all sealed records, oldest first, until none is left or the front fails; purges what is due.
-    async fn hand_in(&self, is_again: bool) -> Result<(), EngineError> {
+    ///
+    /// Says whether the front was asked anything.
+    async fn hand_in(&self, is_again: bool) -> Result<bool, CallError> {
         // One at a time, so that a record in `Sending` was left behind by a killed process and not by a busy one.
         let _turn = Turn::take(&self.turn_path).await?;
         let (now, grace) = (self.clock.now(), self.purge_grace());
         let mut waiting = self.store.run(move |database| prepare(database, is_again, grace, now)).await?;
+        let has_waiting = !waiting.is_empty();
         while !waiting.is_empty() {
             let listed = waiting;
             let batch = self.store.run(move |database| next_batch(database, listed, now)).await?;
@@ -245,17 +320,19 @@ impl Courier {
                 return Err(error);
             }
         }
-        Ok(())
+        Ok(has_waiting)
     }
 
     /// Sends one batch; when the front refuses it as a whole, each envelope alone, so that a bad one stops no other.
-    async fn send(&self, batch: &[(RecordId, Envelope)]) -> Result<(), EngineError> {
+    async fn send(&self, batch: &[(RecordId, Envelope)]) -> Result<(), CallError> {
         if batch.is_empty() {
             return Ok(());
         }
         let results = match self.front.hand_in(batch).await {
             Ok(results) => results,
-            Err(EngineError::Front(FrontError::Refused(error @ (ApiError::Malformed | ApiError::Oversized)))) => {
+            Err(CallError::Engine(EngineError::Front(FrontError::Refused(
+                error @ (ApiError::Malformed | ApiError::Oversized),
+            )))) => {
                 if batch.len() > 1 {
                     for alone in batch.chunks(1) {
                         Box::pin(self.send(alone)).await?;
@@ -282,11 +359,11 @@ impl Courier {
         if is_unknown {
             return Err(FrontError::Refused(ApiError::UnknownDevice).into());
         }
-        self.note_answer(None).await
+        Ok(self.note_answer(None).await?)
     }
 
     /// Asks once for receipts and keeps those that verify; only then the front may forget them.
-    async fn collect(&self, wait: Duration) -> Result<Collected, EngineError> {
+    async fn collect(&self, wait: Duration) -> Result<Collected, CallError> {
         let receipts = self.front.receipts(wait).await?;
         let offered_count = receipts.len();
         let (pairing, now) = (self.pairing.clone(), self.clock.now());
@@ -430,13 +507,13 @@ fn advance(database: &mut Database, steps: &[Step], now: Timestamp) -> Result<()
     Ok(())
 }
 
-/// The right to hand in, one at a time among all processes of this device; the system takes it back from a killed one.
-struct Turn {
+/// The right to hand in, or to go on with a revocation, one at a time among all processes of this device; the system takes it back from a killed one.
+pub(crate) struct Turn {
     _file: File,
 }
 
 impl Turn {
-    async fn take(path: &Path) -> Result<Self, StoreFault> {
+    pub(crate) async fn take(path: &Path) -> Result<Self, StoreFault> {
         let file = lock_file(path).map_err(|error| file_fault(&error))?;
         loop {
             match file.try_lock() {

@@ -23,7 +23,7 @@ use crate::{
     keys::{KeyStore, Keys, create_private_folder, file_fault},
     pairing::{Pairing, paired},
     ports::Ports,
-    store::{Database, DraftId, Store},
+    store::{Database, DraftId, RevocationStatus, Store},
 };
 
 /// Where a device keeps its data, and what it is given from outside.
@@ -64,7 +64,12 @@ impl Device {
         create_private_folder(&config.folder).map_err(|error| file_fault(&error))?;
         let database = config.folder.join("device.db");
         let store = Store::open(database, config.keys.clone(), ports.worker.clone()).await?;
-        Ok(Self { config, ports, store, sealed: Notify::new() })
+        let device = Self { config, ports, store, sealed: Notify::new() };
+        // A device that was killed while it was being revoked goes on; it takes nothing new, whether that succeeds or not.
+        if let Err(error) = device.go_on_with_revocation().await {
+            tracing::warn!(code = %error.failure_code(), "a step of the revocation has to be repeated");
+        }
+        Ok(device)
     }
 
     /// The drafts, longest untouched first, with the instant of their last change.
@@ -199,6 +204,8 @@ pub struct QueueStatus {
     pub last_failure: Option<FailureCode>,
     /// Whether the keys lie in plain files; shown in every status line.
     pub has_insecure_file_keys: bool,
+    /// How far the device is if the clinic has revoked it.
+    pub revocation: Option<RevocationStatus>,
 }
 
 /// One record of the queue.
@@ -284,5 +291,6 @@ fn queue(database: &mut Database, has_insecure_file_keys: bool) -> Result<QueueS
         last_success_at: exchange.last_success_at,
         last_failure: exchange.last_failure,
         has_insecure_file_keys,
+        revocation: database.revocation()?,
     })
 }

@@ -3,6 +3,8 @@ use tazune_link::{
     front_api::{ApiError, Garbage},
     pairing::PairingError,
     renewal::RenewalRefused,
+    revocation::Revoked,
+    tombstone::TombstoneError,
 };
 use tazune_model::{FailureCode, StoreFault};
 
@@ -38,6 +40,12 @@ pub enum EngineError {
     /// The record cannot be sealed.
     #[error(transparent)]
     Seal(#[from] SealError),
+    /// The clinic has revoked the device.
+    #[error(transparent)]
+    Revoked(#[from] Revoked),
+    /// The hub calls the device revoked and does not prove it.
+    #[error(transparent)]
+    Tombstone(#[from] TombstoneError),
 }
 
 impl EngineError {
@@ -53,6 +61,8 @@ impl EngineError {
             Self::Pairing(error) => error.failure_code(),
             Self::Renewal(error) => error.failure_code(),
             Self::Seal(error) => error.failure_code(),
+            Self::Revoked(revoked) => revoked.failure_code(),
+            Self::Tombstone(error) => error.failure_code(),
         }
     }
 }
@@ -62,6 +72,7 @@ impl From<StoreError> for EngineError {
         match error {
             StoreError::Fault(fault) => Self::Store(fault),
             StoreError::Keys(error) => Self::Keys(error),
+            StoreError::Revoked(revoked) => Self::Revoked(revoked),
         }
     }
 }

@@ -18,6 +18,7 @@ use tazune_link::{
     pairing::{SealedHello, SessionId},
     receipt::SignedReceipt,
     renewal::{RenewalAnswer, RenewalRequest},
+    tombstone::{SignedTombstone, TombstoneError},
 };
 use tazune_model::{RecordId, Sha256};
 
@@ -37,6 +38,37 @@ const MAX_ANSWER_BYTES: usize = MAX_BATCH_BYTES;
 /// The device's side of the front's API.
 pub(crate) struct FrontClient {
     port: Arc<dyn FrontPort>,
+    paths: &'static Paths,
+}
+
+/// Where a device hands in.
+struct Paths {
+    envelopes: &'static str,
+    receipts: &'static str,
+    receipts_taken: &'static str,
+}
+
+const OF_ACTIVE: Paths =
+    Paths { envelopes: front_api::ENVELOPES, receipts: front_api::RECEIPTS, receipts_taken: front_api::RECEIPTS_TAKEN };
+const OF_REVOKED: Paths = Paths {
+    envelopes: front_api::REVOKED_ENVELOPES,
+    receipts: front_api::REVOKED_RECEIPTS,
+    receipts_taken: front_api::REVOKED_RECEIPTS_TAKEN,
+};
+
+/// Why a request to the front brought nothing.
+#[derive(Debug)]
+pub(crate) enum CallError {
+    /// The front answered that the device is revoked, and shows this; it is still to be verified.
+    Tombstone(Box<SignedTombstone>),
+    /// Anything else.
+    Engine(EngineError),
+}
+
+impl<E: Into<EngineError>> From<E> for CallError {
+    fn from(error: E) -> Self {
+        Self::Engine(error.into())
+    }
 }
 
 impl FrontClient {
@@ -53,13 +85,18 @@ impl FrontClient {
 
     /// A client that makes its requests through this port.
     pub(crate) fn over(port: Arc<dyn FrontPort>) -> Self {
-        Self { port }
+        Self { port, paths: &OF_ACTIVE }
+    }
+
+    /// The same client, for a device that knows that it is revoked.
+    pub(crate) fn of_revoked(self) -> Self {
+        Self { paths: &OF_REVOKED, ..self }
     }
 
     /// Hands in a batch of at most 8 MiB; one result for each envelope, in order.
-    pub(crate) async fn hand_in(&self, batch: &[(RecordId, Envelope)]) -> Result<Vec<HandIn>, EngineError> {
+    pub(crate) async fn hand_in(&self, batch: &[(RecordId, Envelope)]) -> Result<Vec<HandIn>, CallError> {
         let request = EnvelopesRequest { envelopes: batch.iter().map(|(_, envelope)| envelope.clone()).collect() };
-        let answer: EnvelopesAnswer = self.ask(Method::POST, front_api::ENVELOPES, encode(&request), None).await?;
+        let answer: EnvelopesAnswer = self.ask(Method::POST, self.paths.envelopes, encode(&request), None).await?;
         let is_about_another = |((record_id, _), result): (&(RecordId, Envelope), &front_api::EnvelopeResult)| {
             result.record_id.map_or(!matches!(result.result, HandIn::Refused(_)), |named| named != *record_id)
         };
@@ -70,25 +107,26 @@ impl FrontClient {
     }
 
     /// The receipts not yet taken; waits up to `wait` (30 s at most, whole seconds) for the first.
-    pub(crate) async fn receipts(&self, wait: Duration) -> Result<Vec<SignedReceipt>, EngineError> {
-        let answer: ReceiptsAnswer = self.ask(Method::GET, front_api::RECEIPTS, Vec::new(), Some(wait)).await?;
+    pub(crate) async fn receipts(&self, wait: Duration) -> Result<Vec<SignedReceipt>, CallError> {
+        let answer: ReceiptsAnswer = self.ask(Method::GET, self.paths.receipts, Vec::new(), Some(wait)).await?;
         Ok(answer.receipts)
     }
 
     /// Says that these records' receipts are committed.
-    pub(crate) async fn take_receipts(&self, record_ids: Vec<RecordId>) -> Result<(), EngineError> {
+    pub(crate) async fn take_receipts(&self, record_ids: Vec<RecordId>) -> Result<(), CallError> {
         let request = ReceiptsTaken { record_ids };
-        self.call(Method::POST, front_api::RECEIPTS_TAKEN, encode(&request), None).await.map(|_| ())
+        self.call(Method::POST, self.paths.receipts_taken, encode(&request), None).await.map(|_| ())
     }
 
     /// Asks for new certificates; waits up to `wait` (30 s at most, whole seconds) for the desk.
-    pub(crate) async fn renew(&self, request: &RenewalRequest, wait: Duration) -> Result<RenewalAnswer, EngineError> {
+    pub(crate) async fn renew(&self, request: &RenewalRequest, wait: Duration) -> Result<RenewalAnswer, CallError> {
         self.ask(Method::POST, front_api::RENEWAL, encode(request), Some(wait)).await
     }
 
     /// Answers a pairing offer.
     pub(crate) async fn send_hello(&self, session: &SessionId, hello: &SealedHello) -> Result<(), EngineError> {
-        self.call(Method::POST, &front_api::pairing_path(session), encode(hello), None).await.map(|_| ())
+        let said = self.call(Method::POST, &front_api::pairing_path(session), encode(hello), None).await;
+        said.map(drop).map_err(CallError::while_pairing)
     }
 
     /// What the clinic decided; waits up to `wait` (30 s at most, whole seconds) for it.
@@ -97,7 +135,8 @@ impl FrontClient {
         session: &SessionId,
         wait: Duration,
     ) -> Result<PairingAnswer, EngineError> {
-        self.ask(Method::GET, &front_api::pairing_path(session), Vec::new(), Some(wait)).await
+        let answer = self.ask(Method::GET, &front_api::pairing_path(session), Vec::new(), Some(wait)).await;
+        answer.map_err(CallError::while_pairing)
     }
 
     async fn ask<T: DeserializeOwned>(
@@ -106,7 +145,7 @@ impl FrontClient {
         path: &str,
         body: Vec<u8>,
         wait: Option<Duration>,
-    ) -> Result<T, EngineError> {
+    ) -> Result<T, CallError> {
         let answer = self.call(method, path, body, wait).await?;
         Ok(parse_answer(&answer).map_err(FrontError::from)?)
     }
@@ -117,7 +156,7 @@ impl FrontClient {
         path: &str,
         body: Vec<u8>,
         wait: Option<Duration>,
-    ) -> Result<Vec<u8>, EngineError> {
+    ) -> Result<Vec<u8>, CallError> {
         let wait = wait.map(|wait| wait.min(MAX_WAIT));
         let path = match wait {
             Some(wait) => format!("{path}?wait_s={}", wait.as_secs()),
@@ -125,7 +164,7 @@ impl FrontClient {
         };
         let request = FrontRequest { method, path, body, wait: wait.unwrap_or_default() };
         let FrontAnswer { status, body } = self.port.call(request).await?;
-        if status.is_success() { Ok(body) } else { Err(refusal(status, &body).into()) }
+        if status.is_success() { Ok(body) } else { Err(refusal(status, &body)) }
     }
 }
 
@@ -182,12 +221,26 @@ impl FrontPort for Https {
     }
 }
 
-fn refusal(status: StatusCode, body: &[u8]) -> FrontError {
+fn refusal(status: StatusCode, body: &[u8]) -> CallError {
     match parse_answer::<ErrorBody>(body) {
-        Ok(ErrorBody { error: ApiError::Unavailable, .. }) => FrontError::Unreachable,
-        Ok(ErrorBody { error, .. }) => FrontError::Refused(error),
-        Err(_) if status.is_server_error() => FrontError::Unreachable,
-        Err(_) => FrontError::Garbage,
+        Ok(ErrorBody { error: ApiError::Revoked, tombstone: Some(tombstone) }) => {
+            CallError::Tombstone(Box::new(tombstone))
+        }
+        Ok(ErrorBody { error: ApiError::Revoked, tombstone: None }) => TombstoneError::Missing.into(),
+        Ok(ErrorBody { error: ApiError::Unavailable, .. }) => FrontError::Unreachable.into(),
+        Ok(ErrorBody { error, .. }) => FrontError::Refused(error).into(),
+        Err(_) if status.is_server_error() => FrontError::Unreachable.into(),
+        Err(_) => FrontError::Garbage.into(),
+    }
+}
+
+impl CallError {
+    /// Without a certificate nobody is revoked: a tombstone is none.
+    fn while_pairing(self) -> EngineError {
+        match self {
+            Self::Engine(error) => error,
+            Self::Tombstone(_) => FrontError::Garbage.into(),
+        }
     }
 }
 

@@ -48,6 +48,18 @@ pub trait KeyStore: Send + Sync {
     /// [`KeyStoreError::Missing`] also when it was wrapped by another staff key.
     fn unwrap_key(&self, wrapped: &[u8]) -> Result<Zeroizing<[u8; 32]>, KeyStoreError>;
 
+    /// Destroys the staff key; what it wrapped can never be unwrapped again. One that is not there is destroyed.
+    ///
+    /// # Errors
+    /// [`KeyStoreError`] when the store is locked or cannot be written.
+    fn destroy_staff_key(&self) -> Result<(), KeyStoreError>;
+
+    /// Destroys the transport key. One that is not there is destroyed.
+    ///
+    /// # Errors
+    /// [`KeyStoreError`] when the store is locked or cannot be written.
+    fn destroy_transport_key(&self) -> Result<(), KeyStoreError>;
+
     /// Whether the keys lie in plain files, which every status line then says.
     fn is_insecure(&self) -> bool {
         false

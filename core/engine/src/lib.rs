@@ -14,6 +14,7 @@ mod keys;
 mod pairing;
 mod ports;
 mod renewal;
+mod revocation;
 mod store;
 mod visit_session;
 
@@ -26,12 +27,12 @@ pub use inspect::{InspectError, inspect_card};
 pub use keys::{FileKeyStore, InsecureFileKeys, KeyStore, KeyStoreError, MemoryKeyStore};
 pub use pairing::{AboutDevice, Pairing, PairingAttempt};
 pub use ports::{FrontAnswer, FrontPort, FrontRequest, Job, Ports, Worker};
-pub use store::DraftId;
+pub use store::{DraftId, RevocationStatus};
 pub use visit_session::{IntentError, VisitSession};
 
 // The words a shell needs to show a visit and its queue, so that it uses this crate alone.
 pub use tazune_card::{CardFound, CertificateFound, Issuer, Phone};
-pub use tazune_link::{delivery::Delivery, keys::VerifyingKey};
+pub use tazune_link::{delivery::Delivery, keys::VerifyingKey, revocation::Revocation, tombstone::RevocationKind};
 pub use tazune_model::{
     CertificatePhase, CertificateSummary, Clock, ConsentActor, ConsentItem, FailureCode, Language, Personal, Pin,
     PlannedPatient, RecordId, Sex, StaffId, StoreFault, TextError, Timestamp, japan_date,

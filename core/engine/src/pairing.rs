@@ -11,6 +11,7 @@ use tazune_link::{
         DeviceEvent, DevicePairing, DeviceState, Hello, PairingCode, PairingError, PairingOffer, Reply, SealedHello,
         Settings,
     },
+    revocation::{Revocation, Revoked},
 };
 use tazune_model::{Bytes, DeviceId, InstitutionCode, Sha256, Timestamp};
 
@@ -26,7 +27,7 @@ use crate::{
 };
 
 /// Name in `meta` of the [`Pairing`].
-const PAIRING: &str = "pairing";
+pub(crate) const PAIRING: &str = "pairing";
 
 /// How long one question to the front waits for the clinic's decision.
 const DECISION_WAIT: Duration = Duration::from_secs(25);
@@ -75,6 +76,22 @@ impl Pairing {
         Ok(TrustAnchors::from_der(&self.settings.card_anchors).map_err(|_| FrontError::Garbage)?)
     }
 
+    /// Whether it is the same pairing, whatever was renewed meanwhile.
+    pub(crate) fn is_same_as(&self, other: &Self) -> bool {
+        (&self.device_id, &self.receipt_key, self.spki_sha256)
+            == (&other.device_id, &other.receipt_key, other.spki_sha256)
+    }
+
+    /// What a revoked device needs to hand in what it holds, and no more.
+    pub(crate) fn without_secrets(mut self) -> Self {
+        self.opening_key = Bytes(Vec::new());
+        self.settings.card_anchors.clear();
+        self.settings.gateway.url.clear();
+        self.settings.gateway.ca_certificates.clear();
+        self.settings.gateway.client_certificates.clear();
+        self
+    }
+
     /// The last instant of the device's certificate at the hub.
     #[must_use]
     pub fn certified_until(&self) -> Option<Timestamp> {
@@ -92,7 +109,7 @@ impl Device {
     /// The present pairing.
     ///
     /// # Errors
-    /// [`EngineError::NotPaired`] when there is none.
+    /// [`EngineError::NotPaired`] when there is none, [`EngineError::Revoked`] when the clinic ended it.
     pub async fn pairing(&self) -> Result<Pairing, EngineError> {
         self.store().run(paired).await
     }
@@ -106,7 +123,8 @@ impl Device {
     pub async fn pair(self: &Arc<Self>, offer_text: &str, about: AboutDevice) -> Result<PairingAttempt, EngineError> {
         let mut machine = DevicePairing::scan(offer_text, self.now())?;
         self.store().run(refuse_while_undelivered).await?;
-        if self.pairing().await == Err(EngineError::NotPaired) {
+        // Those of a finished revocation are destroyed.
+        if matches!(self.pairing().await, Err(EngineError::NotPaired | EngineError::Revoked(_))) {
             self.keys().make_keys()?;
         }
         let (hello, opening_key) = hello(self.keys(), about)?;
@@ -194,7 +212,7 @@ impl PairingAttempt {
             .store()
             .run(move |database| {
                 refuse_while_undelivered(database)?;
-                Ok::<_, EngineError>(database.set_meta(PAIRING, &kept)?)
+                if database.keep_pairing(&kept)? { Ok(()) } else { Err(EngineError::from(Revoked)) }
             })
             .await?;
         Ok(pairing)
@@ -209,6 +227,14 @@ impl fmt::Debug for PairingAttempt {
 
 /// The present pairing, as part of a larger operation.
 pub(crate) fn paired(database: &mut Database) -> Result<Pairing, EngineError> {
+    match database.revocation()? {
+        None => stored_pairing(database),
+        Some(_) => Err(Revoked.into()),
+    }
+}
+
+/// The present pairing, also of a revoked device.
+pub(crate) fn stored_pairing(database: &mut Database) -> Result<Pairing, EngineError> {
     database.meta(PAIRING)?.ok_or(EngineError::NotPaired)
 }
 
@@ -220,7 +246,7 @@ pub(crate) fn keep_certificates(
     at_gateway: Option<Vec<Bytes>>,
 ) -> Result<(), EngineError> {
     let mut pairing = paired(database)?;
-    if (&pairing.device_id, pairing.spki_sha256) == (&renewed.device_id, renewed.spki_sha256) {
+    if pairing.is_same_as(renewed) {
         pairing.certificates = at_hub;
         if let Some(at_gateway) = at_gateway {
             pairing.settings.gateway.client_certificates = at_gateway;
@@ -231,6 +257,9 @@ pub(crate) fn keep_certificates(
 }
 
 fn refuse_while_undelivered(database: &mut Database) -> Result<(), EngineError> {
+    if database.revocation()?.is_some_and(|revocation| revocation.state != Revocation::Finished) {
+        return Err(Revoked.into());
+    }
     let undelivered = database.records()?.iter().filter(|record| is_undelivered(record.delivery)).count();
     match undelivered + database.drafts()?.len() {
         0 => Ok(()),

@@ -35,7 +35,8 @@ impl Device {
         let answered_at = self.store().run(|database| Ok::<_, EngineError>(database.meta(ANSWERED_AT)?)).await?;
         let Some(ends) = due_end(&pairing, now, answered_at) else { return Ok(false) };
         let csr = certificate_request(self.keys(), &self.keys().transport_public()?)?;
-        let answer = self.front(&pairing).renew(&RenewalRequest { version: V1, csr }, wait).await?;
+        let answer = self.front(&pairing).renew(&RenewalRequest { version: V1, csr }, wait).await;
+        let answer = self.heed(&pairing, answer).await?;
         match answer {
             RenewalAnswer::Waiting => Ok(false),
             RenewalAnswer::Renewed { hub_certificates, gateway_certificates } => {

@@ -1,12 +1,14 @@
 mod database;
 mod drafts;
 mod records;
+mod revocation;
 
 use std::{
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use tazune_link::revocation::Revoked;
 use tazune_model::{FailureCode, StoreFault};
 
 use crate::{
@@ -17,6 +19,7 @@ use crate::{
 pub(crate) use database::Database;
 pub use drafts::DraftId;
 pub(crate) use records::Step;
+pub use revocation::RevocationStatus;
 
 /// The device's database, used from asynchronous code: every operation runs where work may block.
 #[derive(Clone)]
@@ -62,6 +65,9 @@ pub enum StoreError {
     /// The key of the drafts cannot be used.
     #[error(transparent)]
     Keys(#[from] KeyStoreError),
+    /// The device is revoked and takes nothing new.
+    #[error(transparent)]
+    Revoked(#[from] Revoked),
 }
 
 impl StoreError {
@@ -71,6 +77,7 @@ impl StoreError {
         match self {
             Self::Fault(fault) => fault.failure_code(),
             Self::Keys(error) => error.failure_code(),
+            Self::Revoked(revoked) => revoked.failure_code(),
         }
     }
 }

@@ -135,6 +135,15 @@ impl HubCa {
     }
 }
 
+/// The last instant of a device's certificate that is made now.
+pub(crate) fn device_certificate_end(now: Timestamp) -> Timestamp {
+    end(now, DEVICE_DAYS)
+}
+
+fn end(now: Timestamp, days: i64) -> Timestamp {
+    now.saturating_add((days * 24).hours()).unwrap_or(now)
+}
+
 fn params(institution: &InstitutionCode, name: &str, random: &Random, now: Timestamp, days: i64) -> CertificateParams {
     let mut names = DistinguishedName::new();
     names.push(DnType::OrganizationName, institution.as_str());
@@ -146,7 +155,7 @@ fn params(institution: &InstitutionCode, name: &str, random: &Random, now: Times
     params.distinguished_name = names;
     params.serial_number = Some(SerialNumber::from_slice(&serial));
     params.not_before = instant(now.saturating_sub(CLOCK_MINUTES.minutes()).unwrap_or(now));
-    params.not_after = instant(now.saturating_add((days * 24).hours()).unwrap_or(now));
+    params.not_after = instant(end(now, days));
     params.use_authority_key_identifier_extension = true;
     params
 }

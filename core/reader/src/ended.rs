@@ -26,9 +26,9 @@ impl Ended {
     pub(crate) const fn exit(self) -> Exit {
         match self {
             Self::Engine(error) => match error {
-                EngineError::NotPaired | EngineError::Pairing(_) => Exit::NotPaired,
+                EngineError::NotPaired | EngineError::Pairing(_) | EngineError::Revoked(_) => Exit::NotPaired,
                 EngineError::Undelivered { .. } => Exit::Undelivered,
-                EngineError::Front(_) | EngineError::Renewal(_) => Exit::Hub,
+                EngineError::Front(_) | EngineError::Renewal(_) | EngineError::Tombstone(_) => Exit::Hub,
                 EngineError::Store(_) => Exit::Store,
                 EngineError::Keys(_) => Exit::Keys,
                 EngineError::Seal(_) => Exit::Failed,

@@ -1,7 +1,9 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tazune_engine::{Delivery, Device, DraftId, FailureCode, QueueStatus, QueuedRecord, Texts, Timestamp};
+use tazune_engine::{
+    Delivery, Device, DraftId, EngineError, FailureCode, QueueStatus, QueuedRecord, Revocation, Texts, Timestamp,
+};
 use tokio::signal::ctrl_c;
 
 use crate::{
@@ -17,7 +19,10 @@ const RECEIPTS_WITHIN: Duration = Duration::from_secs(30);
 /// Shows the queue, after sending now if asked to.
 pub(crate) async fn run(arguments: QueueArguments, device: &Device, console: &Console) -> Result<Exit, Ended> {
     // A mistyped folder is a device that was never paired; an empty queue would hide that.
-    device.pairing().await?;
+    match device.pairing().await {
+        Ok(_) | Err(EngineError::Revoked(_)) => {}
+        Err(error) => return Err(error.into()),
+    }
     let sent = if arguments.send {
         tokio::select! {
             sent = device.deliver_now(RECEIPTS_WITHIN) => sent,
@@ -87,7 +92,18 @@ fn line(status: &QueueStatus, drafts: &[(DraftId, Timestamp)], texts: &Texts) ->
         "last_success_at": status.last_success_at.map(|at| at.to_string()),
         "last_failure": status.last_failure.map(|code| failure(code, texts)),
         "insecure_file_keys": status.has_insecure_file_keys,
+        "revocation": status.revocation,
     } })
+}
+
+/// The key of the text that says how far a revoked device is.
+const fn revocation_key(state: Revocation) -> &'static str {
+    match state {
+        Revocation::Destroying => "queue-revoked-destroying",
+        Revocation::HandingIn => "queue-revoked-handing-in",
+        Revocation::Closing => "queue-revoked-closing",
+        Revocation::Finished => "queue-revoked-finished",
+    }
 }
 
 /// Drafts for a script.
@@ -119,6 +135,10 @@ fn words(status: &QueueStatus, drafts: &[(DraftId, Timestamp)], texts: &Texts) -
     if status.has_insecure_file_keys {
         lines.push(texts.text("insecure-keys", &[]));
     }
+    if let Some(revocation) = &status.revocation {
+        let key = revocation_key(revocation.state);
+        lines.push(texts.text(key, &[("at", &moment(revocation.revoked_at, texts))]));
+    }
     for (id, at) in drafts {
         let args = [("id", &*id.to_string()), ("at", &moment(*at, texts))];
         lines.push(format!("  {}", texts.text("tool-draft", &args)));
@@ -147,7 +167,7 @@ fn words(status: &QueueStatus, drafts: &[(DraftId, Timestamp)], texts: &Texts) -
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tazune_engine::Language;
+    use tazune_engine::{Language, RevocationKind, RevocationStatus};
 
     fn status() -> QueueStatus {
         let at: Timestamp = "2026-11-21T01:05:00Z".parse().unwrap();
@@ -167,6 +187,7 @@ mod tests {
             last_success_at: Some(at),
             last_failure: FailureCode::from_code("TZ-H01"),
             has_insecure_file_keys: true,
+            revocation: None,
         }
     }
 
@@ -204,5 +225,24 @@ mod tests {
             assert!(!is_accepted(delivery), "{delivery:?}");
         }
         assert!(is_accepted(Delivery::Accepted { at }) && is_accepted(Delivery::Purged));
+    }
+
+    #[test]
+    fn a_revoked_device_says_how_far_it_is_in_every_state_and_language() {
+        let revoked_at: Timestamp = "2026-11-21T01:05:00Z".parse().unwrap();
+        let mut told = std::collections::BTreeSet::new();
+        for state in [Revocation::Destroying, Revocation::HandingIn, Revocation::Closing, Revocation::Finished] {
+            let revocation = Some(RevocationStatus { state, kind: RevocationKind::Lost, revoked_at });
+            let status = QueueStatus { revocation, ..status() };
+            for language in Language::ALL {
+                let texts = Texts::new(language);
+                let words = words(&status, &[], &texts);
+                let line = words.lines().nth(2).unwrap().to_owned();
+                assert!(line.contains(&moment(revoked_at, &texts)), "{words}");
+                assert!(told.insert(line), "{words}");
+            }
+            let json = line(&status, &[], &Texts::new(Language::En));
+            assert_eq!(json["queue"]["revocation"]["kind"], "lost");
+        }
     }
 }

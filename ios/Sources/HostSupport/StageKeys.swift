@@ -31,6 +31,14 @@ public final class StageKeys: KeyStore {
         try asked("unwrap", wrapped)
     }
 
+    public func destroyStaffKey() throws {
+        _ = try asked("destroy-staff")
+    }
+
+    public func destroyTransportKey() throws {
+        _ = try asked("destroy-transport")
+    }
+
     private func asked(_ verb: String, _ bytes: Data = Data()) throws -> Data {
         guard let answer = try? stage.ask("keys", phone, verb, hexadecimal(bytes)) else { throw KeyError.Missing }
         return try answer.first.map(self.bytes) ?? Data()

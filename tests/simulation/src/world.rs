@@ -145,6 +145,8 @@ impl World {
                 device_key,
                 sealing_key: clinic_key.clone(),
                 paired_at: start(),
+                certificate_expires_at: start(),
+                standing: DeviceStanding::Active,
             };
             desk.put_device(&paired).await.expect("a new device");
             let folder = data.join(device_folder(number));

@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use super::{
     KeyStore, KeyStoreError,
-    software::{self, SoftwareKeys},
+    software::{self, StaffKey, TransportKey},
 };
 
 /// Whether the person asked, by name, for keys in plain files.
@@ -30,8 +30,12 @@ pub enum InsecureFileKeys {
 #[derive(Debug)]
 pub struct FileKeyStore {
     folder: PathBuf,
-    loaded: Mutex<Option<Arc<SoftwareKeys>>>,
+    transport: Loaded<TransportKey>,
+    staff: Loaded<StaffKey>,
 }
+
+/// A key once it was read.
+type Loaded<T> = Mutex<Option<Arc<T>>>;
 
 impl FileKeyStore {
     /// A key store in `folder`; nothing is read or written yet.
@@ -42,19 +46,15 @@ impl FileKeyStore {
         if insecure == InsecureFileKeys::Refused {
             return Err(KeyStoreError::InsecureRefused);
         }
-        Ok(Self { folder: folder.to_path_buf(), loaded: Mutex::new(None) })
+        Ok(Self { folder: folder.to_path_buf(), transport: Mutex::default(), staff: Mutex::default() })
     }
 
-    fn keys(&self) -> Result<Arc<SoftwareKeys>, KeyStoreError> {
-        let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(keys) = &*loaded {
-            return Ok(keys.clone());
-        }
-        let transport = read(&self.transport_path())?;
-        let staff = read(&self.staff_path())?;
-        let keys = Arc::new(SoftwareKeys::from_bytes(&transport, &staff)?);
-        *loaded = Some(keys.clone());
-        Ok(keys)
+    fn transport(&self) -> Result<Arc<TransportKey>, KeyStoreError> {
+        load(&self.transport, &self.transport_path(), TransportKey::from_pkcs8)
+    }
+
+    fn staff(&self) -> Result<Arc<StaffKey>, KeyStoreError> {
+        load(&self.staff, &self.staff_path(), StaffKey::from_bytes)
     }
 
     fn transport_path(&self) -> PathBuf {
@@ -78,23 +78,32 @@ impl KeyStore for FileKeyStore {
         if !self.staff_path().exists() {
             write_private_file(&self.staff_path(), &*software::make_staff()).map_err(|error| storage(&error))?;
         }
-        self.keys().map(|_| ())
+        self.transport()?;
+        self.staff().map(drop)
     }
 
     fn transport_public(&self) -> Result<VerifyingKey, KeyStoreError> {
-        self.keys()?.transport_public()
+        self.transport()?.public()
     }
 
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>, KeyStoreError> {
-        Ok(self.keys()?.sign(message))
+        Ok(self.transport()?.sign(message))
     }
 
     fn wrap_key(&self, key: &[u8; 32]) -> Result<Vec<u8>, KeyStoreError> {
-        Ok(self.keys()?.wrap_key(key))
+        Ok(self.staff()?.wrap_key(key))
     }
 
     fn unwrap_key(&self, wrapped: &[u8]) -> Result<Zeroizing<[u8; 32]>, KeyStoreError> {
-        self.keys()?.unwrap_key(wrapped)
+        self.staff()?.unwrap_key(wrapped)
+    }
+
+    fn destroy_staff_key(&self) -> Result<(), KeyStoreError> {
+        destroy(&self.staff, &self.staff_path())
+    }
+
+    fn destroy_transport_key(&self) -> Result<(), KeyStoreError> {
+        destroy(&self.transport, &self.transport_path())
     }
 
     fn is_insecure(&self) -> bool {
@@ -133,12 +142,50 @@ fn write_private_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
     file.sync_all()?;
     drop(file);
     fs::rename(&temporary, path)?;
-    if cfg!(unix)
-        && let Some(folder) = path.parent()
-    {
-        File::open(folder)?.sync_all()?;
+    sync_parent(path)
+}
+
+/// The key that was read before, or the one of the file.
+fn load<T>(
+    loaded: &Loaded<T>,
+    path: &Path,
+    parse: impl FnOnce(&[u8]) -> Result<T, KeyStoreError>,
+) -> Result<Arc<T>, KeyStoreError> {
+    let mut loaded = loaded.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(key) = &*loaded {
+        return Ok(key.clone());
     }
-    Ok(())
+    let key = Arc::new(parse(&read(path)?)?);
+    *loaded = Some(key.clone());
+    Ok(key)
+}
+
+/// Forgets a key and overwrites and deletes its file; what a disk keeps of old blocks is beyond a plain file's reach.
+fn destroy<T>(loaded: &Loaded<T>, path: &Path) -> Result<(), KeyStoreError> {
+    *loaded.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    wipe(path).map_err(|error| storage(&error))
+}
+
+fn wipe(path: &Path) -> io::Result<()> {
+    let mut file = match OpenOptions::new().write(true).open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    let length = usize::try_from(file.metadata()?.len()).unwrap_or_default();
+    file.write_all(&vec![0; length])?;
+    file.sync_all()?;
+    drop(file);
+    fs::remove_file(path)?;
+    sync_parent(path)
+}
+
+/// Returns once the names in the folder of `path` are on the disk.
+fn sync_parent(path: &Path) -> io::Result<()> {
+    match path.parent() {
+        Some(folder) if cfg!(unix) => File::open(folder)?.sync_all(),
+        _ => Ok(()),
+    }
 }
 
 fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, KeyStoreError> {
@@ -213,13 +260,38 @@ mod tests {
         for name in ["transport.key", "staff.key"] {
             let path = folder.path().join(name);
             let kept = fs::read(&path).unwrap();
+            let use_key = || match name {
+                "transport.key" => store(folder.path()).sign(b"x"),
+                _ => store(folder.path()).wrap_key(&[7; 32]),
+            };
             fs::write(&path, &kept[..kept.len() - 1]).unwrap();
-            assert_eq!(store(folder.path()).sign(b"x").unwrap_err(), KeyStoreError::Missing, "{name}");
+            assert_eq!(use_key().unwrap_err(), KeyStoreError::Missing, "{name}");
             fs::remove_file(&path).unwrap();
-            assert_eq!(store(folder.path()).sign(b"x").unwrap_err(), KeyStoreError::Missing, "{name}");
+            assert_eq!(use_key().unwrap_err(), KeyStoreError::Missing, "{name}");
             fs::write(&path, kept).unwrap();
         }
         store(folder.path()).sign(b"x").unwrap();
+    }
+
+    #[test]
+    fn a_destroyed_key_is_gone_from_the_disk_and_the_other_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let keys = store(folder.path());
+        keys.make_keys().unwrap();
+        let wrapped = keys.wrap_key(&[7; 32]).unwrap();
+        for _ in 0..2 {
+            keys.destroy_staff_key().unwrap();
+            assert_eq!(keys.unwrap_key(&wrapped).unwrap_err(), KeyStoreError::Missing);
+            assert!(!folder.path().join("staff.key").exists());
+            store(folder.path()).sign(b"x").unwrap();
+        }
+        for _ in 0..2 {
+            keys.destroy_transport_key().unwrap();
+            assert_eq!(keys.sign(b"x").unwrap_err(), KeyStoreError::Missing);
+            assert!(!folder.path().join("transport.key").exists());
+        }
+        keys.make_keys().unwrap();
+        assert_eq!(keys.unwrap_key(&wrapped).unwrap_err(), KeyStoreError::Missing, "another key");
     }
 
     #[cfg(unix)]

@@ -5,7 +5,7 @@ use zeroize::Zeroizing;
 
 use super::{
     KeyStore, KeyStoreError,
-    software::{self, SoftwareKeys},
+    software::{self, StaffKey, TransportKey},
 };
 
 /// Keys that live and die with this object: for tests and simulators; it can be locked like a phone's.
@@ -14,7 +14,8 @@ pub struct MemoryKeyStore(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
-    keys: Option<SoftwareKeys>,
+    transport: Option<TransportKey>,
+    staff: Option<StaffKey>,
     locked: bool,
 }
 
@@ -34,44 +35,57 @@ impl MemoryKeyStore {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn with_keys<T>(
-        &self,
-        operation: impl FnOnce(&SoftwareKeys) -> Result<T, KeyStoreError>,
-    ) -> Result<T, KeyStoreError> {
+    /// The keys, unless they are locked.
+    fn unlocked(&self) -> Result<MutexGuard<'_, State>, KeyStoreError> {
         let state = self.state();
-        if state.locked {
-            return Err(KeyStoreError::Locked);
-        }
-        operation(state.keys.as_ref().ok_or(KeyStoreError::Missing)?)
+        if state.locked { Err(KeyStoreError::Locked) } else { Ok(state) }
+    }
+
+    fn with_transport<T>(&self, use_key: impl FnOnce(&TransportKey) -> T) -> Result<T, KeyStoreError> {
+        self.unlocked()?.transport.as_ref().map(use_key).ok_or(KeyStoreError::Missing)
+    }
+
+    fn with_staff<T>(&self, use_key: impl FnOnce(&StaffKey) -> T) -> Result<T, KeyStoreError> {
+        self.unlocked()?.staff.as_ref().map(use_key).ok_or(KeyStoreError::Missing)
     }
 }
 
 impl KeyStore for MemoryKeyStore {
     fn make_keys(&self) -> Result<(), KeyStoreError> {
-        let mut state = self.state();
-        if state.locked {
-            return Err(KeyStoreError::Locked);
+        let mut state = self.unlocked()?;
+        if state.transport.is_none() {
+            state.transport = Some(TransportKey::from_pkcs8(&software::make_transport())?);
         }
-        if state.keys.is_none() {
-            state.keys = Some(SoftwareKeys::from_bytes(&software::make_transport(), &*software::make_staff())?);
+        if state.staff.is_none() {
+            state.staff = Some(StaffKey::from_bytes(&*software::make_staff())?);
         }
         Ok(())
     }
 
     fn transport_public(&self) -> Result<VerifyingKey, KeyStoreError> {
-        self.with_keys(SoftwareKeys::transport_public)
+        self.with_transport(TransportKey::public)?
     }
 
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>, KeyStoreError> {
-        self.with_keys(|keys| Ok(keys.sign(message)))
+        self.with_transport(|key| key.sign(message))
     }
 
     fn wrap_key(&self, key: &[u8; 32]) -> Result<Vec<u8>, KeyStoreError> {
-        self.with_keys(|keys| Ok(keys.wrap_key(key)))
+        self.with_staff(|staff| staff.wrap_key(key))
     }
 
     fn unwrap_key(&self, wrapped: &[u8]) -> Result<Zeroizing<[u8; 32]>, KeyStoreError> {
-        self.with_keys(|keys| keys.unwrap_key(wrapped))
+        self.with_staff(|staff| staff.unwrap_key(wrapped))?
+    }
+
+    fn destroy_staff_key(&self) -> Result<(), KeyStoreError> {
+        self.unlocked()?.staff = None;
+        Ok(())
+    }
+
+    fn destroy_transport_key(&self) -> Result<(), KeyStoreError> {
+        self.unlocked()?.transport = None;
+        Ok(())
     }
 }
 
@@ -111,5 +125,27 @@ mod tests {
             altered[place] ^= 1;
             assert_eq!(store.unwrap_key(&altered).unwrap_err(), KeyStoreError::Missing);
         }
+    }
+
+    #[test]
+    fn each_key_is_destroyed_alone_and_made_anew_as_another() {
+        let store = MemoryKeyStore::new();
+        store.make_keys().unwrap();
+        let (public, wrapped) = (store.transport_public().unwrap(), store.wrap_key(&[7; 32]).unwrap());
+        store.set_locked(true);
+        assert_eq!(store.destroy_staff_key().unwrap_err(), KeyStoreError::Locked);
+        store.set_locked(false);
+        for _ in 0..2 {
+            store.destroy_staff_key().unwrap();
+            assert_eq!(store.unwrap_key(&wrapped).unwrap_err(), KeyStoreError::Missing);
+            store.sign(b"x").unwrap();
+        }
+        for _ in 0..2 {
+            store.destroy_transport_key().unwrap();
+            assert_eq!(store.sign(b"x").unwrap_err(), KeyStoreError::Missing);
+        }
+        store.make_keys().unwrap();
+        assert_ne!(store.transport_public().unwrap(), public);
+        assert_eq!(store.unwrap_key(&wrapped).unwrap_err(), KeyStoreError::Missing);
     }
 }

@@ -15,30 +15,39 @@ use crate::clock::system_generator;
 /// Associated data of a wrapped key, so that nothing else sealed with the staff key can pass for one.
 const WRAP_LABEL: &[u8] = b"tazune wrapped key v1";
 
-/// Both keys in this process's memory; what the memory and the file store have in common.
-pub(super) struct SoftwareKeys {
-    transport: EcdsaKeyPair,
-    staff: LessSafeKey,
+/// A transport key in this process's memory; what the memory and the file store have in common, as [`StaffKey`].
+pub(super) struct TransportKey {
+    pair: EcdsaKeyPair,
     random: SystemRandom,
 }
 
-impl SoftwareKeys {
-    /// Reads a PKCS#8 transport key and 32 staff key bytes; [`KeyStoreError::Missing`] when either is damaged.
-    pub(super) fn from_bytes(transport_pkcs8: &[u8], staff: &[u8]) -> Result<Self, KeyStoreError> {
+impl TransportKey {
+    /// Reads PKCS#8; [`KeyStoreError::Missing`] when it is damaged.
+    pub(super) fn from_pkcs8(pkcs8: &[u8]) -> Result<Self, KeyStoreError> {
         let random = system_random();
-        let transport = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, transport_pkcs8, &random)
+        let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, pkcs8, &random)
             .map_err(|_| KeyStoreError::Missing)?;
-        let staff = UnboundKey::new(&AES_256_GCM, staff).map_err(|_| KeyStoreError::Missing)?;
-        Ok(Self { transport, staff: LessSafeKey::new(staff), random })
+        Ok(Self { pair, random })
     }
 
-    pub(super) fn transport_public(&self) -> Result<VerifyingKey, KeyStoreError> {
-        VerifyingKey::from_bytes(self.transport.public_key().as_ref()).map_err(|_| KeyStoreError::Missing)
+    pub(super) fn public(&self) -> Result<VerifyingKey, KeyStoreError> {
+        VerifyingKey::from_bytes(self.pair.public_key().as_ref()).map_err(|_| KeyStoreError::Missing)
     }
 
     pub(super) fn sign(&self, message: &[u8]) -> Vec<u8> {
-        let signature = self.transport.sign(&self.random, message);
+        let signature = self.pair.sign(&self.random, message);
         signature.expect("signing fails only without randomness").as_ref().to_vec()
+    }
+}
+
+/// A staff key in this process's memory.
+pub(super) struct StaffKey(LessSafeKey);
+
+impl StaffKey {
+    /// Reads 32 bytes; [`KeyStoreError::Missing`] when they are fewer or more.
+    pub(super) fn from_bytes(bytes: &[u8]) -> Result<Self, KeyStoreError> {
+        let key = UnboundKey::new(&AES_256_GCM, bytes).map_err(|_| KeyStoreError::Missing)?;
+        Ok(Self(LessSafeKey::new(key)))
     }
 
     pub(super) fn wrap_key(&self, key: &[u8; 32]) -> Vec<u8> {
@@ -46,7 +55,7 @@ impl SoftwareKeys {
         system_generator().fill_bytes(&mut nonce);
         let mut sealed = key.to_vec();
         let tag = self
-            .staff
+            .0
             .seal_in_place_separate_tag(Nonce::assume_unique_for_key(nonce), Aad::from(WRAP_LABEL), &mut sealed)
             .expect("32 bytes are within the cipher's limit");
         [&nonce, sealed.as_slice(), tag.as_ref()].concat()
@@ -56,7 +65,7 @@ impl SoftwareKeys {
         let (nonce, sealed) = wrapped.split_first_chunk::<NONCE_LEN>().ok_or(KeyStoreError::Missing)?;
         let mut opened = Zeroizing::new(sealed.to_vec());
         let key = self
-            .staff
+            .0
             .open_in_place(Nonce::assume_unique_for_key(*nonce), Aad::from(WRAP_LABEL), &mut opened)
             .map_err(|_| KeyStoreError::Missing)?;
         let key: &[u8; 32] = (&*key).try_into().map_err(|_| KeyStoreError::Missing)?;
@@ -64,9 +73,15 @@ impl SoftwareKeys {
     }
 }
 
-impl fmt::Debug for SoftwareKeys {
+impl fmt::Debug for TransportKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("[keys]")
+        f.write_str("[key]")
+    }
+}
+
+impl fmt::Debug for StaffKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[key]")
     }
 }
 

@@ -3,19 +3,21 @@ use std::{fmt, str::FromStr};
 use rand::{Rng, RngExt};
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use rusqlite::{OptionalExtension, params};
+use tazune_link::revocation::Revoked;
 use tazune_model::{Bytes, StoreFault, TextError, Timestamp};
 use zeroize::Zeroizing;
 
 use super::{
     Database, StoreError,
     database::{SqlFault, read_meta, write_meta},
+    revocation::is_revoked,
 };
 
 /// The only kind of draft there is: a visit that is not sealed yet.
 const VISIT: &str = "visit";
 
 /// Name in `meta` of the drafts' key, wrapped by the staff key.
-const DATA_KEY: &str = "data_key";
+pub(super) const DATA_KEY: &str = "data_key";
 
 /// Identity of a draft (下書き) on this device: 32 random hexadecimal characters.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -50,17 +52,20 @@ impl FromStr for DraftId {
 }
 
 impl Database {
-    /// Encrypts and saves a new draft.
+    /// Encrypts and saves a new draft; a revoked device takes none.
     pub(crate) fn add_draft(&mut self, id: &DraftId, plain: &[u8], now: Timestamp) -> Result<(), StoreError> {
         let (nonce, sealed) = self.encrypt(id, plain)?;
-        self.transaction(|transaction| {
+        let is_taken = self.transaction(|transaction| {
+            if is_revoked(transaction)? {
+                return Ok(false);
+            }
             transaction.execute(
                 "INSERT OR REPLACE INTO drafts (id, kind, saved_at, nonce, sealed) VALUES (?1, ?2, ?3, ?4, ?5)",
                 params![id.0, VISIT, now.to_string(), nonce, sealed],
             )?;
-            Ok(())
+            Ok(true)
         })?;
-        Ok(())
+        if is_taken { Ok(()) } else { Err(Revoked.into()) }
     }
 
     /// Encrypts a draft and saves it in place of what was saved under this id.
@@ -151,14 +156,17 @@ impl Database {
         crate::clock::system_generator().fill_bytes(&mut *key);
         let wrapped = Bytes(self.keys.wrap_key(&key)?);
         let kept = self.transaction(|transaction| {
+            if is_revoked(transaction)? {
+                return Ok(None);
+            }
             // Another process may have made one meanwhile: the first stays.
             if let Some(first) = read_meta(transaction, DATA_KEY)? {
-                return Ok(first);
+                return Ok(Some(first));
             }
             write_meta(transaction, DATA_KEY, &wrapped)?;
-            Ok(wrapped)
+            Ok(Some(wrapped))
         })?;
-        Ok(kept)
+        kept.ok_or_else(|| Revoked.into())
     }
 }
 

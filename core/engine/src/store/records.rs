@@ -156,6 +156,22 @@ impl Database {
     }
 }
 
+/// Deletes the sealed bytes of every record if the desk has signed for each; false, and nothing is done, otherwise.
+pub(super) fn purge_answered(connection: &Connection, now: Timestamp) -> Result<bool, SqlFault> {
+    let records: Vec<_> = connection
+        .prepare(&format!("{SELECT} WHERE is_purged = 0"))?
+        .query_map([], columns)?
+        .map(|row| stored(row?))
+        .collect::<Result<_, SqlFault>>()?;
+    let closing = |record: &StoredRecord| record.delivery.on(Event::RevocationClosing, now);
+    let Ok(closed) = records.iter().map(closing).collect::<Result<Vec<_>, _>>() else { return Ok(false) };
+    for (record, (delivery, _)) in records.iter().zip(closed) {
+        update(connection, record, delivery, None)?;
+        purge(connection, record.record_id)?;
+    }
+    Ok(true)
+}
+
 const SELECT: &str = "SELECT record_id, sealed_at, delivery, envelope_sha256 FROM records";
 
 type Columns = [String; 4];

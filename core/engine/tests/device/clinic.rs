@@ -11,7 +11,7 @@ use axum::{
     Extension, Json, Router,
     body::Bytes as Body,
     extract::{Path, Query, State},
-    http::StatusCode,
+    http::{StatusCode, Uri},
     response::{IntoResponse, Response},
     routing::{get, post},
 };
@@ -39,19 +39,29 @@ use tazune_link::{
     envelope::{self, Envelope, Refusal},
     front_api::{
         ApiError, ENVELOPES, EnvelopeResult, EnvelopesAnswer, EnvelopesRequest, ErrorBody, HandIn, PAIRING,
-        PairingAnswer, RECEIPTS, RECEIPTS_TAKEN, ReceiptsAnswer, ReceiptsTaken, WaitQuery,
+        PairingAnswer, RECEIPTS, RECEIPTS_TAKEN, REVOKED_ENVELOPES, REVOKED_RECEIPTS, REVOKED_RECEIPTS_TAKEN,
+        ReceiptsAnswer, ReceiptsTaken, WaitQuery,
     },
     keys::{OpeningKey, VerifyingKey, sha256},
     pairing::{
         DeskEvent, DeskPairing, DeskState, GatewaySettings, Hello, PairingCode, Reply, SealedHello, SessionId, Settings,
     },
     receipt::{QuarantineReason, ReceiptBody, SignedReceipt, UnsignedReceipt, Verdict},
+    tombstone::{RevocationKind, SignedTombstone, TombstoneBody, UnsignedTombstone},
 };
 use tazune_model::{Bytes, Clock, ConsentItem, DeviceId, InstitutionCode, ManualClock, RecordId, VisitRecord};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
 use crate::generator;
+
+/// How the front knows the device.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Standing {
+    #[default]
+    Active,
+    Revoked,
+}
 
 /// What the clinic does wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,6 +99,9 @@ struct Inner {
     has_forged_receipts: bool,
     refused: BTreeMap<RecordId, Refusal>,
     set_aside: BTreeSet<RecordId>,
+    quarantine: BTreeSet<RecordId>,
+    tombstone: Option<SignedTombstone>,
+    standing: Standing,
     requests: Vec<String>,
     connection_count: usize,
     pairing: Option<DeskPairing>,
@@ -257,6 +270,40 @@ impl Clinic {
         self.state().set_aside.insert(record_id);
     }
 
+    /// The front answers as it does to a revoked device, with this tombstone; the desk sets aside what comes.
+    pub(crate) fn revoke_with(&self, tombstone: Option<SignedTombstone>) {
+        let mut state = self.state();
+        state.standing = Standing::Revoked;
+        state.tombstone = tombstone;
+    }
+
+    /// The front knows the device as active again.
+    pub(crate) fn forget_revocation(&self) {
+        self.state().standing = Standing::Active;
+    }
+
+    /// A tombstone for the paired device, changed as a test wants before it is signed.
+    pub(crate) fn tombstone(&self, change: impl FnOnce(&mut TombstoneBody)) -> SignedTombstone {
+        let device_key = self.state().device_key.clone().unwrap();
+        let mut body = TombstoneBody {
+            version: V1,
+            tenant: tenant(),
+            device: device_id(),
+            device_key_id: device_key.key_id(),
+            revoked_at: self.shared.clock.now(),
+            kind: RevocationKind::Stolen,
+        };
+        change(&mut body);
+        let unsigned = UnsignedTombstone::new(&body);
+        let signature = self.shared.receipt_key.sign(&random(), &unsigned.bytes_to_sign()).unwrap();
+        unsigned.sign(Bytes(signature.as_ref().to_vec()))
+    }
+
+    /// Whether records of a revoked device are at the desk.
+    pub(crate) fn quarantine(&self) -> Vec<RecordId> {
+        self.state().quarantine.iter().copied().collect()
+    }
+
     /// The front forgets everything, as after a restore from an old backup.
     pub(crate) fn forget(&self) {
         self.state().held.clear();
@@ -297,7 +344,10 @@ impl Shared {
                 continue;
             }
             let envelope = Envelope::parse(&bytes).unwrap();
-            let verdict = if state.set_aside.contains(&record_id) {
+            let verdict = if state.standing == Standing::Revoked {
+                state.quarantine.insert(record_id);
+                Verdict::Quarantined { reason: QuarantineReason::DeviceRevoked }
+            } else if state.set_aside.contains(&record_id) {
                 Verdict::Quarantined { reason: QuarantineReason::Replayed }
             } else {
                 let record = envelope::open(&self.opening_key, &envelope, &device_key).unwrap();
@@ -345,6 +395,9 @@ async fn serve(listener: TcpListener, tls: TlsAcceptor, shared: Arc<Shared>) {
         .route(ENVELOPES, post(hand_in))
         .route(RECEIPTS, get(receipts))
         .route(RECEIPTS_TAKEN, post(taken))
+        .route(REVOKED_ENVELOPES, post(hand_in))
+        .route(REVOKED_RECEIPTS, get(receipts))
+        .route(REVOKED_RECEIPTS_TAKEN, post(taken))
         .route(PAIRING, post(hello).get(pairing_answer))
         .with_state(shared.clone());
     loop {
@@ -372,15 +425,29 @@ async fn serve(listener: TcpListener, tls: TlsAcceptor, shared: Arc<Shared>) {
 
 /// Notes the request, and answers wrongly if that is wanted.
 #[expect(clippy::result_large_err, reason = "an answer is what a refusal is here")]
-fn admit(state: &mut Inner, request: &str, Authenticated(is_device): Authenticated) -> Result<(), Response> {
-    state.requests.push(request.to_owned());
+fn admit(state: &mut Inner, request: &str, Authenticated(is_device): Authenticated, uri: &Uri) -> Result<(), Response> {
+    let is_path_of_revoked = uri.path().starts_with("/v1/revoked/");
+    state.requests.push(if is_path_of_revoked { format!("{request} of revoked") } else { request.to_owned() });
     match state.fault {
         Some(Fault::Silent) => return Err(StatusCode::INTERNAL_SERVER_ERROR.into_response()),
         Some(Fault::Garbage(status)) => return Err((status, "<html>MARKED</html>").into_response()),
         Some(Fault::Error(error)) => return Err(refused(error)),
         Some(Fault::LoseNextAnswer | Fault::RefuseBatches(_)) | None => {}
     }
-    if is_device { Ok(()) } else { Err(refused(ApiError::UnknownDevice)) }
+    if !is_device {
+        return Err(refused(ApiError::UnknownDevice));
+    }
+    if request.ends_with("pairing") {
+        return Ok(());
+    }
+    match (state.standing, is_path_of_revoked) {
+        (Standing::Active, false) | (Standing::Revoked, true) => Ok(()),
+        (Standing::Active, true) => Err(refused(ApiError::Forbidden)),
+        (Standing::Revoked, false) => {
+            let body = ErrorBody { error: ApiError::Revoked, tombstone: state.tombstone.clone() };
+            Err((StatusCode::FORBIDDEN, Json(body)).into_response())
+        }
+    }
 }
 
 fn refused(error: ApiError) -> Response {
@@ -390,10 +457,11 @@ fn refused(error: ApiError) -> Response {
 async fn hand_in(
     State(shared): State<Arc<Shared>>,
     Extension(who): Extension<Authenticated>,
+    uri: Uri,
     body: Body,
 ) -> Result<Json<EnvelopesAnswer>, Response> {
     let mut state = shared.state();
-    admit(&mut state, "POST envelopes", who)?;
+    admit(&mut state, "POST envelopes", who, &uri)?;
     let request: EnvelopesRequest = serde_json::from_slice(&body).map_err(|_| refused(ApiError::Malformed))?;
     if let Some(Fault::RefuseBatches(error)) = state.fault
         && (request.envelopes.len() > 1 || request.envelopes.iter().any(|one| is_refused(&state, one)))
@@ -431,9 +499,10 @@ fn is_refused(state: &Inner, envelope: &Envelope) -> bool {
 async fn receipts(
     State(shared): State<Arc<Shared>>,
     Extension(who): Extension<Authenticated>,
+    uri: Uri,
     Query(query): Query<WaitQuery>,
 ) -> Result<Json<ReceiptsAnswer>, Response> {
-    admit(&mut shared.state(), "GET receipts", who)?;
+    admit(&mut shared.state(), "GET receipts", who, &uri)?;
     for _ in 0..=query.wait().as_millis() / 20 {
         let receipts: Vec<_> = shared.state().receipts.values().cloned().collect();
         if !receipts.is_empty() {
@@ -447,10 +516,11 @@ async fn receipts(
 async fn taken(
     State(shared): State<Arc<Shared>>,
     Extension(who): Extension<Authenticated>,
+    uri: Uri,
     Json(taken): Json<ReceiptsTaken>,
 ) -> Result<StatusCode, Response> {
     let mut state = shared.state();
-    admit(&mut state, "POST taken", who)?;
+    admit(&mut state, "POST taken", who, &uri)?;
     for record_id in taken.record_ids {
         state.receipts.remove(&record_id);
         state.held.remove(&record_id);
@@ -464,7 +534,7 @@ async fn hello(
     Json(hello): Json<SealedHello>,
 ) -> Result<StatusCode, Response> {
     let mut state = shared.state();
-    admit(&mut state, "POST pairing", Authenticated(true))?;
+    admit(&mut state, "POST pairing", Authenticated(true), &Uri::default())?;
     let now = shared.clock.now();
     let pairing = state.pairing.as_mut().filter(|pairing| pairing.offer().session.as_str() == session);
     let pairing = pairing.ok_or_else(|| refused(ApiError::PairingUnknown))?;
@@ -479,7 +549,7 @@ async fn pairing_answer(State(shared): State<Arc<Shared>>) -> Result<Json<Pairin
     for _ in 0..50 {
         {
             let mut state = shared.state();
-            admit(&mut state, "GET pairing", Authenticated(true))?;
+            admit(&mut state, "GET pairing", Authenticated(true), &Uri::default())?;
             if let Some(answer) = &state.answer {
                 return Ok(Json(answer.clone()));
             }

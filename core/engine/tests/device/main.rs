@@ -3,6 +3,7 @@
 mod clinic;
 mod pairing;
 mod queue;
+mod revocation;
 mod visit;
 
 use std::{path::Path, sync::Arc, time::Duration};

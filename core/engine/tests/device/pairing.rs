@@ -113,7 +113,8 @@ async fn a_locked_key_store_is_named() {
     rig.keys.set_locked(false);
     let device = rig.paired().await;
     rig.keys.set_locked(true);
-    assert_eq!(device.deliver_now(crate::SOON).await, Ok(()), "nothing waits, so no key is needed");
+    let locked = Err(EngineError::Keys(KeyStoreError::Locked));
+    assert_eq!(device.deliver_now(crate::SOON).await, locked, "the front is asked also when nothing waits");
 }
 
 #[tokio::test]

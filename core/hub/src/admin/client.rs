@@ -3,16 +3,20 @@ use std::{fs, path::Path};
 use reqwest::{Method, StatusCode};
 use serde::{Serialize, de::DeserializeOwned};
 use tazune_link::pairing::SessionId;
-use tazune_model::FailureCode;
+use tazune_model::{DeviceId, FailureCode, RecordId, Sha256};
 
 use super::{
     AdminFile, admin_file,
     messages::{
-        AdminRefusal, Decision, OpenedPairing, PAIRING, PAIRING_CODE, PAIRING_DECISION, PAIRINGS, PairingView, RECORDS,
-        RecordsView, TypedCode, WARNINGS, Warnings,
+        AdminRefusal, DEVICE_STANDING, DEVICES, Decision, DevicesView, OpenedPairing, PAIRING, PAIRING_CODE,
+        PAIRING_DECISION, PAIRINGS, PairingView, RECORDS, RecordsView, SET_ASIDE, SET_ASIDES, SetAsideOrder,
+        StandingOrder, TypedCode, WARNINGS, Warnings,
     },
 };
-use crate::tls;
+use crate::{
+    store::{DeviceSummary, Page, PageMark, SetAsideSummary},
+    tls,
+};
 
 /// A command could not be done by the running desk.
 #[derive(Debug, thiserror::Error)]
@@ -81,9 +85,66 @@ impl AdminClient {
         self.call(Method::POST, of(PAIRING_DECISION, session), Some(&Decision { approve })).await
     }
 
-    /// The records of the desk.
+    /// The records of the desk, all pages.
     pub async fn records(&self) -> Result<RecordsView, AdminError> {
-        self.call(Method::GET, RECORDS.into(), None::<&()>).await
+        let mut view: RecordsView = self.call(Method::GET, RECORDS.into(), None::<&()>).await?;
+        while let Some(mark) = view.next.take() {
+            let page: RecordsView = self.call(Method::GET, after(RECORDS, &mark), None::<&()>).await?;
+            view.records.extend(page.records);
+            view.next = page.next;
+        }
+        Ok(view)
+    }
+
+    /// The devices of the desk.
+    pub async fn devices(&self) -> Result<DevicesView, AdminError> {
+        self.call(Method::GET, DEVICES.into(), None::<&()>).await
+    }
+
+    /// One paired device.
+    pub async fn device(&self, device: &DeviceId) -> Result<DeviceSummary, AdminError> {
+        self.call(Method::GET, standing(device), None::<&()>).await
+    }
+
+    /// Suspends, resumes or revokes a device.
+    pub async fn order(&self, device: &DeviceId, order: &StandingOrder) -> Result<DeviceSummary, AdminError> {
+        self.call(Method::POST, standing(device), Some(order)).await
+    }
+
+    /// The envelopes that were set aside, all pages.
+    pub async fn set_asides(&self) -> Result<Vec<SetAsideSummary>, AdminError> {
+        let mut lines = Vec::new();
+        let mut path = SET_ASIDES.to_owned();
+        loop {
+            let page: Page<SetAsideSummary> = self.call(Method::GET, path, None::<&()>).await?;
+            lines.extend(page.lines);
+            let Some(mark) = page.next else { return Ok(lines) };
+            path = after(SET_ASIDES, &mark);
+        }
+    }
+
+    /// Accepts an envelope that was set aside; final.
+    pub async fn accept_set_aside(
+        &self,
+        record: RecordId,
+        sha256: Option<Sha256>,
+    ) -> Result<SetAsideSummary, AdminError> {
+        self.decide_set_aside(record, SetAsideOrder { sha256, rejected_because: None }).await
+    }
+
+    /// Turns an envelope down that was set aside; final.
+    pub async fn reject_set_aside(
+        &self,
+        record: RecordId,
+        sha256: Option<Sha256>,
+        reason: String,
+    ) -> Result<SetAsideSummary, AdminError> {
+        self.decide_set_aside(record, SetAsideOrder { sha256, rejected_because: Some(reason) }).await
+    }
+
+    async fn decide_set_aside(&self, record: RecordId, order: SetAsideOrder) -> Result<SetAsideSummary, AdminError> {
+        let path = SET_ASIDE.replace("{record}", &record.to_string());
+        self.call(Method::POST, path, Some(&order)).await
     }
 
     /// What a person should know beside the answer to any command.
@@ -113,6 +174,14 @@ impl AdminClient {
             Err(_) => Err(AdminError::NotRunning(format!("HTTP {status}"))),
         }
     }
+}
+
+fn after(path: &str, mark: &PageMark) -> String {
+    format!("{path}?after={mark}")
+}
+
+fn standing(device: &DeviceId) -> String {
+    DEVICE_STANDING.replace("{device}", device.as_str())
 }
 
 fn of(path: &str, session: &SessionId) -> String {

@@ -1,10 +1,10 @@
 //! What commands and the running desk say to each other.
 
 use serde::{Deserialize, Serialize};
-use tazune_link::pairing::SessionId;
+use tazune_link::{pairing::SessionId, tombstone::RevocationKind};
 use tazune_model::{DeviceId, FailureCode, Sha256, Timestamp};
 
-use crate::store::RecordSummary;
+use crate::store::{DeviceSummary, PageMark, RecordSummary};
 
 /// `POST`: opens a pairing session, [`OpenedPairing`].
 pub(super) const PAIRINGS: &str = "/v1/pairings";
@@ -14,8 +14,23 @@ pub(super) const PAIRING: &str = "/v1/pairings/{session}";
 pub(super) const PAIRING_CODE: &str = "/v1/pairings/{session}/code";
 /// `POST` [`Decision`]: [`PairingView`].
 pub(super) const PAIRING_DECISION: &str = "/v1/pairings/{session}/decision";
-/// `GET`: [`RecordsView`].
+/// `GET` [`PageQuery`]: [`RecordsView`].
 pub(super) const RECORDS: &str = "/v1/records";
+/// `GET`: [`DevicesView`].
+pub(super) const DEVICES: &str = "/v1/devices";
+/// `POST` [`StandingOrder`]: [`DeviceSummary`].
+pub(super) const DEVICE_STANDING: &str = "/v1/devices/{device}/standing";
+/// `GET` [`PageQuery`]: `Page` of `SetAsideSummary`.
+pub(super) const SET_ASIDES: &str = "/v1/quarantine";
+/// `POST` [`SetAsideOrder`]: `SetAsideSummary`.
+pub(super) const SET_ASIDE: &str = "/v1/quarantine/{record}";
+
+/// Which page of a list.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct PageQuery {
+    /// The mark of the page before; the first page without.
+    pub after: Option<PageMark>,
+}
 
 /// `GET`: [`Warnings`].
 pub(super) const WARNINGS: &str = "/v1/warnings";
@@ -95,11 +110,61 @@ pub struct Decision {
     pub approve: bool,
 }
 
+/// The devices of the desk.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DevicesView {
+    /// Those that are being paired.
+    pub pending: Vec<PendingDevice>,
+    /// Those that are paired, oldest first.
+    pub devices: Vec<DeviceSummary>,
+}
+
+/// A device that is being paired.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PendingDevice {
+    /// The session.
+    pub session: SessionId,
+    /// The device as it describes itself.
+    pub device: DeviceView,
+}
+
+/// What a person orders about a device.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "to")]
+pub enum StandingOrder {
+    /// It may hand in no more, until it is resumed.
+    Suspend {
+        /// Why; stays at the desk.
+        reason: String,
+    },
+    /// It may hand in again.
+    Resume,
+    /// It may never hand in again; final.
+    Revoke {
+        /// Why; stays at the desk.
+        reason: String,
+        /// Why, as the device is told.
+        kind: RevocationKind,
+    },
+}
+
+/// What a person decides about an envelope that was set aside; final.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SetAsideOrder {
+    /// Which envelope, where several name the record.
+    pub sha256: Option<Sha256>,
+    /// Why it is turned down; it is accepted without.
+    pub rejected_because: Option<String>,
+}
+
 /// The records of the desk.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RecordsView {
     /// Oldest first.
     pub records: Vec<RecordSummary>,
+    /// Where the next page begins; `None` at the end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next: Option<PageMark>,
     /// Why face files wait, if they do.
     pub face_failure: Option<FailureCode>,
 }

@@ -8,7 +8,11 @@ use std::{
 use axum::{
     Json, Router,
     extract::{Path, Query, Request, State},
-    http::{StatusCode, header::AUTHORIZATION},
+    http::{
+        StatusCode,
+        header::{AUTHORIZATION, HOST},
+        uri::Authority,
+    },
     middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::{get, post},
@@ -18,23 +22,24 @@ use tazune_link::{
     keys::sha256,
     pairing::{PairingCode, SessionId},
 };
-use tazune_model::Sha256;
+use tazune_model::{DeviceId, RecordId, Sha256};
 use tokio::net::TcpListener;
 
 use super::{
     AdminFile, admin_file,
     messages::{
-        AdminRefusal, Decision, OpenedPairing, PAIRING, PAIRING_CODE, PAIRING_DECISION, PAIRINGS, PairingView, RECORDS,
-        RecordsView, TypedCode, WARNINGS, Warnings,
+        AdminRefusal, DEVICE_STANDING, DEVICES, Decision, DevicesView, OpenedPairing, PAIRING, PAIRING_CODE,
+        PAIRING_DECISION, PAIRINGS, PageQuery, PairingView, RECORDS, RecordsView, SET_ASIDE, SET_ASIDES, SetAsideOrder,
+        StandingOrder, TypedCode, WARNINGS, Warnings,
     },
 };
 use crate::{
     Random, Stopping,
     config::SettingError,
-    desk::{PairError, Pairings, Records},
+    desk::{DecisionError, PairError, Pairings, Records, SetAsides, Standings},
     files,
     health::Health,
-    store::StoreError,
+    store::{DeviceSummary, Page, SetAsideSummary, StoreError},
 };
 
 /// What the handlers have at hand.
@@ -43,6 +48,8 @@ pub(crate) struct AdminState {
     pub(crate) pairings: Arc<Pairings>,
     pub(crate) records: Records,
     pub(crate) health: Arc<Health>,
+    pub(crate) standings: Arc<Standings>,
+    pub(crate) set_asides: Arc<SetAsides>,
 }
 
 /// The admin port: listens on this computer only, and its file says where.
@@ -71,7 +78,12 @@ impl AdminPort {
             .route(PAIRING_DECISION, post(decision))
             .route(RECORDS, get(records))
             .route(WARNINGS, get(warnings))
+            .route(DEVICES, get(devices))
+            .route(DEVICE_STANDING, get(device).post(order))
+            .route(SET_ASIDES, get(set_asides))
+            .route(SET_ASIDE, post(decide_set_aside))
             .layer(middleware::from_fn_with_state(expected, only_with_token))
+            .layer(middleware::from_fn(only_for_this_computer))
             .with_state(state);
         Ok(Self { listener, address, router, file })
     }
@@ -90,6 +102,17 @@ impl AdminPort {
             () = stopping.requested() => {}
         }
         let _ = fs::remove_file(&self.file);
+    }
+}
+
+/// Refuses requests that name another host: a page in a browser of this computer could have been led here by its DNS.
+async fn only_for_this_computer(request: Request, next: Next) -> Response {
+    let named = request.headers().get(HOST).and_then(|host| host.to_str().ok());
+    let named = named.or_else(|| request.uri().authority().map(Authority::as_str));
+    let host = named.and_then(|named| named.parse::<Authority>().ok());
+    match host.as_ref().map(Authority::host) {
+        Some("127.0.0.1" | "localhost" | "[::1]") => next.run(request).await,
+        _ => StatusCode::MISDIRECTED_REQUEST.into_response(),
     }
 }
 
@@ -133,9 +156,49 @@ async fn decision(
     Ok(Json(view?))
 }
 
-async fn records(State(state): State<AdminState>) -> Result<Json<RecordsView>, Refused> {
-    let records = state.records.list().await?;
-    Ok(Json(RecordsView { records, face_failure: state.records.face_failure() }))
+async fn records(
+    State(state): State<AdminState>,
+    Query(query): Query<PageQuery>,
+) -> Result<Json<RecordsView>, Refused> {
+    let Page { lines, next } = state.records.list(query.after).await?;
+    Ok(Json(RecordsView { records: lines, next, face_failure: state.records.face_failure() }))
+}
+
+async fn devices(State(state): State<AdminState>) -> Result<Json<DevicesView>, Refused> {
+    let pending = state.pairings.pending().await;
+    Ok(Json(DevicesView { pending, devices: state.standings.list().await? }))
+}
+
+async fn device(State(state): State<AdminState>, Path(device): Path<DeviceId>) -> Result<Json<DeviceSummary>, Refused> {
+    Ok(Json(state.standings.find(&device).await?))
+}
+
+async fn order(
+    State(state): State<AdminState>,
+    Path(device): Path<DeviceId>,
+    Json(order): Json<StandingOrder>,
+) -> Result<Json<DeviceSummary>, Refused> {
+    Ok(Json(state.standings.order(&device, order).await?))
+}
+
+async fn set_asides(
+    State(state): State<AdminState>,
+    Query(query): Query<PageQuery>,
+) -> Result<Json<Page<SetAsideSummary>>, Refused> {
+    Ok(Json(state.set_asides.list(query.after).await?))
+}
+
+async fn decide_set_aside(
+    State(state): State<AdminState>,
+    Path(record): Path<RecordId>,
+    Json(order): Json<SetAsideOrder>,
+) -> Result<Json<SetAsideSummary>, Refused> {
+    let SetAsideOrder { sha256, rejected_because } = order;
+    let decided = match rejected_because {
+        None => state.set_asides.accept(record, sha256).await,
+        Some(reason) => state.set_asides.reject(record, sha256, reason).await,
+    };
+    Ok(Json(decided?))
 }
 
 async fn warnings(State(state): State<AdminState>) -> Json<Warnings> {
@@ -163,6 +226,18 @@ impl From<PairError> for Refused {
         };
         tracing::warn!(%error, "a step of pairing did not work");
         Self { status, refusal: AdminRefusal { code: error.failure_code(), detail: error.to_string() } }
+    }
+}
+
+impl From<DecisionError> for Refused {
+    fn from(error: DecisionError) -> Self {
+        let status = match error {
+            DecisionError::Store(error) => return error.into(),
+            DecisionError::UnknownDevice(_) | DecisionError::UnknownRecord(_) => StatusCode::NOT_FOUND,
+            _ => StatusCode::CONFLICT,
+        };
+        tracing::warn!(code = %error.failure_code(), %error, "an order was not done");
+        Self { status, refusal: AdminRefusal { code: Some(error.failure_code()), detail: error.to_string() } }
     }
 }
 

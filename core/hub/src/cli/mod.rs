@@ -1,11 +1,14 @@
 mod audit;
+mod devices;
 mod init;
 mod output;
 mod pair;
+mod quarantine;
 mod records;
 mod remedy;
 mod serve;
 mod service;
+mod table;
 mod warning;
 
 use std::{fmt, path::PathBuf, process::ExitCode};
@@ -141,6 +144,16 @@ enum Command {
     Audit(audit::AuditCommand),
     /// List the records of the desk; nothing in the list names a person.
     Records(records::Records),
+    /// List the devices and how they stand.
+    Devices(devices::Devices),
+    /// Take a device's right to hand in, until it is resumed; it keeps everything.
+    Suspend(devices::Suspend),
+    /// Give a suspended device its right back.
+    Resume(devices::Resume),
+    /// Take a device's right for ever; it destroys what its staff could read and hands in the rest.
+    Revoke(devices::Revoke),
+    /// List the envelopes that were set aside, accept one, or turn one down.
+    Quarantine(quarantine::Quarantine),
     /// Run the hub as a service of this computer, or stop doing so.
     Service(service::Service),
 }
@@ -156,6 +169,11 @@ impl Cli {
             Command::Pair(command) => command.run().await,
             Command::Audit(command) => command.run(),
             Command::Records(command) => command.run().await,
+            Command::Devices(command) => command.run().await,
+            Command::Suspend(command) => command.run().await,
+            Command::Resume(command) => command.run().await,
+            Command::Revoke(command) => command.run().await,
+            Command::Quarantine(command) => command.run().await,
             Command::Service(command) => command.run(),
         }
     }
@@ -167,6 +185,11 @@ impl Command {
         match self {
             Self::Pair(command) => Some(command.folder()),
             Self::Records(command) => Some(command.folder()),
+            Self::Devices(command) => Some(command.folder()),
+            Self::Suspend(command) => Some(command.folder()),
+            Self::Resume(command) => Some(command.folder()),
+            Self::Revoke(command) => Some(command.folder()),
+            Self::Quarantine(command) => Some(command.folder()),
             Self::Init(_) | Self::Serve(_) | Self::Audit(_) | Self::Service(_) => None,
         }
     }

@@ -16,3 +16,9 @@ pub(super) async fn read_line() -> io::Result<Option<String>> {
     };
     tokio::task::spawn_blocking(read).await.map_err(io::Error::other)?
 }
+
+/// Reads a line of standard input: whether it says yes. The end of the input says no.
+pub(super) async fn read_yes() -> io::Result<bool> {
+    let line = read_line().await?;
+    Ok(line.is_some_and(|line| matches!(line.trim(), "y" | "Y" | "yes" | "ｙ" | "はい")))
+}

@@ -99,8 +99,7 @@ impl Pair {
         if !self.json {
             output::line("Pair this device? [y/n]")?;
         }
-        let line = output::read_line().await?;
-        Ok(line.is_some_and(|line| matches!(line.trim(), "y" | "Y" | "yes" | "ｙ" | "はい")))
+        Ok(output::read_yes().await?)
     }
 
     fn fail(&self, session: &SessionId, error: PairingError) -> Result<(), Failure> {

@@ -1,11 +1,10 @@
 use clap::Args;
-use serde::Serialize;
 use tazune_hub::{
     admin::{AdminClient, messages::RecordsView},
     store::RecordSummary,
 };
 
-use super::{DeskFolder, Failure, output};
+use super::{DeskFolder, Failure, output, table::word};
 
 #[derive(Debug, Args)]
 pub(super) struct Records {
@@ -27,7 +26,7 @@ impl Records {
             output::line(serde_json::to_string_pretty(&view).expect("a list of plain fields"))?;
             return Ok(());
         }
-        let RecordsView { records, face_failure } = view;
+        let RecordsView { records, face_failure, .. } = view;
         output::line(format!(
             "{:36}  {:13}  {:20}  {:16}  {:20}  {:10}  {}",
             "record", "device", "received", "outcome", "validity", "export", "file or reason"
@@ -59,12 +58,4 @@ fn row(record: &RecordSummary) -> String {
         word(&record.validity),
         word(&record.export),
     )
-}
-
-/// The word that stands in the JSON, empty for null.
-fn word(value: &impl Serialize) -> String {
-    match serde_json::to_value(value) {
-        Ok(serde_json::Value::String(word)) => word,
-        _ => String::new(),
-    }
 }

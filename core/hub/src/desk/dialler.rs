@@ -4,8 +4,8 @@ use std::{
 };
 
 use tazune_link::front_api::DeskWork;
-use tazune_model::Clock;
-use tokio::time::Instant;
+use tazune_model::{Clock, DeviceId};
+use tokio::{sync::Notify, time::Instant};
 
 use super::{
     PairError, Pairings,
@@ -13,22 +13,30 @@ use super::{
     front_client::{FrontClient, FrontError},
     opener::Opener,
     renewal::Renewals,
+    standings::{Standings, TellError},
 };
-use crate::store::StoreError;
+use crate::store::{DeskStore, StoreError};
 
 /// First and longest pause after a failure; it doubles in between.
 const PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 
+/// Most receipts that are said at once.
+const MAX_RECEIPTS: u32 = 500;
+
 /// Asks the front for work, for ever, and hands back what the desk says to it.
 pub(super) struct Dialler {
     pub(super) front: FrontClient,
-    pub(super) opener: Opener,
+    pub(super) opener: Arc<Opener>,
+    pub(super) store: Arc<dyn DeskStore>,
+    pub(super) standings: Arc<Standings>,
     pub(super) pairings: Arc<Pairings>,
     pub(super) renewals: Renewals,
     pub(super) exporter: Arc<FaceExporter>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) success: Arc<LastSuccess>,
+    /// Rung when there is something to say to the front.
+    pub(super) news: Arc<Notify>,
 }
 
 /// When the front last answered as it should; the desk's monitor looks at it.
@@ -57,6 +65,8 @@ enum RoundError {
     Pair(#[from] PairError),
     #[error(transparent)]
     Store(#[from] StoreError),
+    #[error(transparent)]
+    Tell(#[from] TellError),
     /// The front offers only what cannot be answered; asking at once would bring the same.
     #[error("the front offers envelopes that name no record")]
     NoProgress,
@@ -85,7 +95,16 @@ impl Dialler {
 
     async fn round(&self) -> Result<(), RoundError> {
         self.pairings.announce().await?;
-        let DeskWork { envelopes, hellos, renewals, refusals, .. } = self.front.work().await?;
+        self.standings.announce().await?;
+        self.say_receipts().await?;
+        // Biased, so that it is no matter of chance which of two goes first.
+        let work = tokio::select! {
+            biased;
+            work = self.front.work() => work?,
+            () = self.news.notified() => return Ok(()),
+        };
+        let DeskWork { envelopes, hellos, renewals, refusals, contacts, revoked } = work;
+        self.standings.contacted(contacts).await?;
         let was_nothing_but_envelopes =
             hellos.is_empty() && renewals.is_empty() && refusals.is_empty() && !envelopes.is_empty();
         self.pairings.refused_at_front(refusals).await?;
@@ -95,7 +114,11 @@ impl Dialler {
         let mut receipts = Vec::new();
         let mut failed = None;
         for bytes in envelopes {
-            match self.opener.judge(bytes).await {
+            let is_revoked = async |device: &DeviceId| {
+                // The front's word counts too: a desk that was restored may have forgotten its own.
+                Ok(revoked.contains(device) || self.standings.is_revoked(device).await?)
+            };
+            match self.opener.judge(bytes, is_revoked).await {
                 Ok(receipt) => receipts.extend(receipt),
                 Err(error) => {
                     // What was judged before is committed and can be said; the rest is offered again.
@@ -121,6 +144,19 @@ impl Dialler {
             Some(error) => Err(error.into()),
             None if was_nothing_but_envelopes && !has_progress => Err(RoundError::NoProgress),
             None => Ok(()),
+        }
+    }
+
+    /// Says the receipts of what was accepted after it had been set aside; only here, so that no older one overtakes.
+    async fn say_receipts(&self) -> Result<(), RoundError> {
+        loop {
+            let receipts = self.store.unsaid_receipts(MAX_RECEIPTS).await?;
+            if receipts.is_empty() {
+                return Ok(());
+            }
+            let said = receipts.iter().map(|receipt| receipt.record_id).collect();
+            self.front.put_receipts(receipts).await?;
+            self.store.receipts_said(said).await?;
         }
     }
 }

@@ -3,6 +3,7 @@
 //! Three things run beside each other and meet only in the store and in the pairing sessions: the dialler takes work from
 //! the front and has each envelope judged, the face exporter empties the outbox, the admin port serves commands.
 
+mod decision;
 mod dialler;
 mod enrolment;
 pub(crate) mod face;
@@ -12,6 +13,8 @@ pub(crate) mod keys;
 mod opener;
 mod pairing;
 mod renewal;
+mod set_aside;
+mod standings;
 mod witness;
 
 use std::{net::SocketAddr, path::Path, sync::Arc};
@@ -21,9 +24,13 @@ use tazune_link::{
     pairing::{GatewaySettings, Settings},
 };
 use tazune_model::{Bytes, Clock, FailureCode};
+use tokio::sync::Notify;
 
+pub(crate) use decision::DecisionError;
 pub use keys::ReceiptKey;
 pub(crate) use pairing::{PairError, Pairings};
+pub(crate) use set_aside::SetAsides;
+pub(crate) use standings::Standings;
 
 use crate::{
     Ports, Random, StartError, Stopping,
@@ -32,7 +39,7 @@ use crate::{
     disk::Disk,
     files::FolderLock,
     health::Health,
-    store::{DeskStore, RecordSummary, SqliteDeskStore, StoreError},
+    store::{DeskStore, Page, PageMark, RecordSummary, SqliteDeskStore, StoreError},
     tls,
 };
 use dialler::{Dialler, LastSuccess};
@@ -144,6 +151,15 @@ impl Desk {
         let (ca, enrolment) = (Arc::new(keys.ca), Arc::new(enrolment));
         let renewals =
             Renewals { ca: ca.clone(), enrolment: enrolment.clone(), store: store.clone(), clock: clock.clone() };
+        let standings = Arc::new(Standings {
+            institution: settings.institution.clone(),
+            receipt_key: keys.receipt.clone(),
+            store: store.clone(),
+            front: front.clone(),
+            clock: clock.clone(),
+            random: random.clone(),
+            telling: Default::default(),
+        });
         let pairings = Arc::new(Pairings {
             fronts: offered.iter().map(ToString::to_string).collect(),
             front_spki_sha256: settings.front_spki_sha256,
@@ -159,18 +175,42 @@ impl Desk {
             random: random.clone(),
             sessions: Default::default(),
         });
-        let opener = Opener {
+        let opener = Arc::new(Opener {
             institution: settings.institution,
             clinic_key: keys.clinic,
             receipt_key: keys.receipt,
             store: store.clone(),
             clock: clock.clone(),
+        });
+        let news = Arc::new(Notify::new());
+        let set_asides = SetAsides {
+            opener: opener.clone(),
+            store: store.clone(),
+            exporter: exporter.clone(),
+            clock: clock.clone(),
+            random: random.clone(),
+            news: news.clone(),
         };
-        let records = Records { store: store.clone(), exporter: exporter.clone() };
-        let admin_state = AdminState { pairings: pairings.clone(), records, health: monitor.health.clone() };
+        let admin_state = AdminState {
+            pairings: pairings.clone(),
+            records: Records { store: store.clone(), exporter: exporter.clone() },
+            standings: standings.clone(),
+            set_asides: Arc::new(set_asides),
+            health: monitor.health.clone(),
+        };
         let admin = AdminPort::open(folder, admin_state, &random).await?;
-        let dialler =
-            Dialler { front, opener, pairings, renewals, exporter: exporter.clone(), clock: clock.clone(), success };
+        let dialler = Dialler {
+            front,
+            opener,
+            store: store.clone(),
+            standings,
+            pairings,
+            renewals,
+            exporter: exporter.clone(),
+            clock: clock.clone(),
+            success,
+            news,
+        };
         store.note(Chain::Desk, Event::HubStarted, clock.now()).await?;
         Ok(Self { dialler, exporter, admin, witness, monitor, clock, stopping, lock })
     }
@@ -231,9 +271,9 @@ pub(crate) struct Records {
 }
 
 impl Records {
-    /// Every record and quarantined envelope, oldest first.
-    pub(crate) async fn list(&self) -> Result<Vec<RecordSummary>, StoreError> {
-        self.store.records().await
+    /// One page of the records, and of the envelopes that were set aside and not accepted, oldest first.
+    pub(crate) async fn list(&self, after: Option<PageMark>) -> Result<Page<RecordSummary>, StoreError> {
+        self.store.records(after, set_aside::PAGE_LINES).await
     }
 
     /// Why face files wait, if they do.

@@ -2,12 +2,12 @@ use std::sync::Arc;
 
 use tazune_link::{
     V1,
-    envelope::{Envelope, EnvelopeHeader, open},
+    envelope::{Envelope, EnvelopeHeader, Refusal, open},
     front_api::DeskReceipt,
     keys::OpeningKey,
     receipt::{QuarantineReason, ReceiptBody, SignedReceipt, UnsignedReceipt, Verdict},
 };
-use tazune_model::{Bytes, Clock, InstitutionCode, RecordedOutcome, Sha256, Timestamp, VisitRecord};
+use tazune_model::{Bytes, Clock, DeviceId, InstitutionCode, RecordedOutcome, Sha256, Timestamp, VisitRecord};
 
 use super::keys::ReceiptKey;
 use crate::{
@@ -28,40 +28,39 @@ pub(super) struct Opener {
 }
 
 impl Opener {
-    /// Judges an envelope; the same one again gets its first receipt. `None` when it names no record to answer for.
+    /// Judges an envelope; the same one again gets its receipt. `None` when it names no record to answer for.
+    ///
+    /// What a revoked device hands in is set aside unopened; `is_revoked` says so of this device.
     ///
     /// # Errors
     /// [`StoreError`]: nothing was committed, and the envelope is to be judged again.
-    pub(super) async fn judge(&self, bytes: Bytes) -> Result<Option<DeskReceipt>, StoreError> {
-        let Ok((envelope, header)) =
-            Envelope::parse(bytes.as_slice()).and_then(|envelope| envelope.header().map(|header| (envelope, header)))
-        else {
+    pub(super) async fn judge(
+        &self,
+        bytes: Bytes,
+        is_revoked: impl AsyncFnOnce(&DeviceId) -> Result<bool, StoreError>,
+    ) -> Result<Option<DeskReceipt>, StoreError> {
+        let Ok((envelope, header)) = read(&bytes) else {
             tracing::error!("the front offers an envelope without a readable header");
             return Ok(None);
         };
         let sha256 = envelope.sha256();
-        let judged = match self.store.seen(header.record_id, sha256).await? {
+        let seen = self.store.seen(header.record_id, sha256).await?;
+        let judged = match seen {
             Seen::Answered(receipt) => return Ok(Some(addressed(header, receipt))),
+            _ if is_revoked(&header.device).await? => Err(QuarantineReason::DeviceRevoked),
             Seen::OtherAccepted => Err(QuarantineReason::Replayed),
             Seen::Never => self.open(&envelope, &header).await?,
         };
-        let at = self.clock.now();
         let verdict = match &judged {
             Ok(_) => Verdict::Accepted,
             Err(reason) => Verdict::Quarantined { reason: *reason },
         };
-        let receipt = self.sign(&header, sha256, verdict, at);
-        let envelope = JudgedEnvelope {
-            record_id: header.record_id,
-            device: header.device.clone(),
-            sha256,
-            envelope: bytes,
-            receipt: receipt.clone(),
-            at,
-        };
+        let envelope = self.judged(bytes, &header, sha256, verdict);
+        let receipt = envelope.receipt.clone();
         match judged {
             Ok(record) => {
-                self.store.accept(envelope, content(&record, at)).await?;
+                let content = content(&record, envelope.at);
+                self.store.accept(envelope, content).await?;
                 metrics::counter!("tazune_records_accepted_total").increment(1);
                 tracing::info!(record = %header.record_id, device = %header.device, "record accepted");
             }
@@ -73,6 +72,33 @@ impl Opener {
             }
         }
         Ok(Some(addressed(header, receipt)))
+    }
+
+    /// Opens an envelope that was set aside, as if it had come from an active device.
+    pub(super) async fn reopen(
+        &self,
+        bytes: Bytes,
+    ) -> Result<Result<(JudgedEnvelope, AcceptedContent), QuarantineReason>, StoreError> {
+        let Ok((envelope, header)) = read(&bytes) else { return Ok(Err(QuarantineReason::Malformed)) };
+        let record = match self.open(&envelope, &header).await? {
+            Ok(record) => record,
+            Err(reason) => return Ok(Err(reason)),
+        };
+        let judged = self.judged(bytes, &header, envelope.sha256(), Verdict::Accepted);
+        let content = content(&record, judged.at);
+        Ok(Ok((judged, content)))
+    }
+
+    fn judged(&self, bytes: Bytes, header: &EnvelopeHeader, sha256: Sha256, verdict: Verdict) -> JudgedEnvelope {
+        let at = self.clock.now();
+        JudgedEnvelope {
+            record_id: header.record_id,
+            device: header.device.clone(),
+            sha256,
+            envelope: bytes,
+            receipt: self.sign(header, sha256, verdict, at),
+            at,
+        }
     }
 
     async fn open(
@@ -102,6 +128,12 @@ impl Opener {
         let signature = self.receipt_key.sign(&unsigned.bytes_to_sign());
         unsigned.sign(signature.into())
     }
+}
+
+fn read(bytes: &Bytes) -> Result<(Envelope, EnvelopeHeader), Refusal> {
+    let envelope = Envelope::parse(bytes.as_slice())?;
+    let header = envelope.header()?;
+    Ok((envelope, header))
 }
 
 fn addressed(header: EnvelopeHeader, receipt: SignedReceipt) -> DeskReceipt {

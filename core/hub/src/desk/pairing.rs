@@ -11,7 +11,7 @@ use tazune_link::{
     keys::{OpeningKey, SealingKey, VerifyingKey, sha256},
     pairing::{DeskEvent, DeskPairing, DeskState, Hello, PairingCode, Reply, SessionId, Settings},
 };
-use tazune_model::{Bytes, Clock, DeviceId, FailureCode, InstitutionCode, Sha256};
+use tazune_model::{Bytes, Clock, DeviceId, FailureCode, InstitutionCode, Sha256, Timestamp};
 use tokio::sync::{Mutex as AsyncMutex, Notify};
 
 use super::{
@@ -20,8 +20,8 @@ use super::{
 };
 use crate::{
     Random,
-    admin::messages::{DeviceView, OpenedPairing, PairingView},
-    ca::{CaError, DeviceRequest, HubCa},
+    admin::messages::{DeviceView, OpenedPairing, PairingView, PendingDevice},
+    ca::{CaError, DeviceRequest, HubCa, device_certificate_end},
     store::{DeskStore, PairedDevice, StoreError},
 };
 
@@ -139,6 +139,19 @@ impl Pairings {
         Ok(self.now(&session).await)
     }
 
+    /// The devices that are being paired.
+    pub(crate) async fn pending(&self) -> Vec<PendingDevice> {
+        let mut pending = Vec::new();
+        for (session, one) in self.sessions() {
+            if let PairingView::AwaitingCode { device } | PairingView::AwaitingApproval { device } =
+                self.now(&one).await
+            {
+                pending.push(PendingDevice { session, device });
+            }
+        }
+        pending
+    }
+
     /// Takes the digits that were typed; there is one attempt.
     pub(crate) async fn type_code(&self, session: &SessionId, code: PairingCode) -> Result<PairingView, PairError> {
         let session = self.find(session)?;
@@ -167,9 +180,10 @@ impl Pairings {
             };
             let request = DeviceRequest::parse(hello.csr.as_slice())?;
             let device = self.new_device_id();
-            let certificate = self.ca.issue_device(&request, &device, self.clock.now())?;
+            let issued_at = self.clock.now();
+            let certificate = self.ca.issue_device(&request, &device, issued_at)?;
             let client_certificates = self.enrolment.enrol(&device, &hello.csr).await?;
-            self.register(&device, &hello).await?;
+            self.register(&device, &hello, issued_at).await?;
             let mut settings = self.settings.clone();
             settings.gateway.client_certificates = client_certificates;
             let reply = Reply {
@@ -223,11 +237,7 @@ impl Pairings {
 
     /// Tells the front what it has not heard, and the audit.
     pub(super) async fn announce(&self) -> Result<(), FrontError> {
-        let sessions: Vec<_> = {
-            let sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
-            sessions.iter().map(|(id, session)| (id.clone(), session.clone())).collect()
-        };
-        for (id, session) in sessions {
+        for (id, session) in self.sessions() {
             let mut progress = session.progress.lock().await;
             let _ = progress.on(DeskEvent::TimePassed, self.clock.as_ref());
             if let Some(reason) = progress.refusal
@@ -289,6 +299,11 @@ impl Pairings {
         Ok(())
     }
 
+    fn sessions(&self) -> Vec<(SessionId, Arc<Session>)> {
+        let sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
+        sessions.iter().map(|(id, session)| (id.clone(), session.clone())).collect()
+    }
+
     fn find(&self, session: &SessionId) -> Result<Arc<Session>, PairError> {
         let sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
         sessions.get(session).cloned().ok_or(PairError::Unknown)
@@ -298,7 +313,8 @@ impl Pairings {
         DeviceId::new(format!("dev-{}", self.random.hex::<4>())).expect("letters, digits and a dash")
     }
 
-    async fn register(&self, device: &DeviceId, hello: &Hello) -> Result<(), PairError> {
+    /// At the front first: a device that only the front knows has no certificate and is in no list.
+    async fn register(&self, device: &DeviceId, hello: &Hello, at: Timestamp) -> Result<(), PairError> {
         let paired = PairedDevice {
             device: device.clone(),
             name: hello.name.clone(),
@@ -306,16 +322,18 @@ impl Pairings {
             os: hello.os.clone(),
             device_key: hello.device_key.clone(),
             sealing_key: hello.sealing_key.clone(),
-            paired_at: self.clock.now(),
+            paired_at: at,
+            certificate_expires_at: device_certificate_end(at),
+            standing: DeviceStanding::Active,
         };
-        self.store.put_device(&paired).await?;
         let registration = DeviceRegistration {
             state: DeviceStanding::Active,
             device_key: hello.device_key.clone(),
             tenant: self.institution.clone(),
             tombstone: None,
         };
-        Ok(self.front.put_device(device, &registration).await?)
+        self.front.put_device(device, &registration).await?;
+        Ok(self.store.put_device(&paired).await?)
     }
 }
 

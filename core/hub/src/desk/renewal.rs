@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use tazune_link::{
-    audit::{Chain, Event},
+    front_api::DeviceStanding,
     keys::sha256,
     renewal::{ArrivedRenewal, RenewalAnswer},
 };
@@ -9,7 +9,7 @@ use tazune_model::{Bytes, Clock};
 
 use super::enrolment::Enrolment;
 use crate::{
-    ca::{DeviceRequest, HubCa},
+    ca::{DeviceRequest, HubCa, device_certificate_end},
     store::{DeskStore, StoreError},
 };
 
@@ -37,10 +37,12 @@ impl Renewals {
         if request.public_key() != known.device_key.as_bytes().as_slice() {
             return refused("key_swapped");
         }
+        if known.standing != DeviceStanding::Active {
+            return refused("not_active");
+        }
         let now = self.clock.now();
         let Ok(certificate) = self.ca.issue_device(&request, &device, now) else { return refused("malformed") };
-        let renewed = Event::CertificateRenewed { content_sha256: sha256(&certificate) };
-        self.store.note(Chain::Device(device.clone()), renewed, now).await?;
+        self.store.certificate_renewed(&device, device_certificate_end(now), sha256(&certificate), now).await?;
         let gateway_certificates = self.enrolment.enrol(&device, &csr).await.inspect_err(|error| {
             let code = error.failure_code();
             tracing::warn!(%device, %code, %error, "the device keeps its certificate at the gateway");

@@ -14,6 +14,7 @@ use serde::de::DeserializeOwned;
 use tazune_link::{
     front_api::{ApiError, ErrorBody, WaitQuery},
     pairing::SessionId,
+    tombstone::SignedTombstone,
 };
 
 use crate::store::StoreError;
@@ -22,27 +23,35 @@ use crate::store::StoreError;
 const BODY_WITHIN: Duration = Duration::from_secs(60);
 
 /// An answer that is no success.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Failed(ApiError);
+#[derive(Debug)]
+pub(super) struct Failed(Box<ErrorBody>);
+
+impl Failed {
+    /// The device is revoked, and this proves it.
+    pub(super) fn revoked(tombstone: SignedTombstone) -> Self {
+        Self(Box::new(ErrorBody { error: ApiError::Revoked, tombstone: Some(tombstone) }))
+    }
+}
 
 impl From<ApiError> for Failed {
     fn from(error: ApiError) -> Self {
-        Self(error)
+        Self(Box::new(error.into()))
     }
 }
 
 impl From<StoreError> for Failed {
     fn from(error: StoreError) -> Self {
         tracing::error!(code = %error.failure_code(), %error, "the front's store failed");
-        Self(ApiError::Unavailable)
+        ApiError::Unavailable.into()
     }
 }
 
 impl IntoResponse for Failed {
     fn into_response(self) -> Response {
-        let status = StatusCode::from_u16(self.0.status()).expect("every error names an HTTP status");
-        tracing::info!(status = status.as_u16(), error = ?self.0, "refused");
-        (status, Json(ErrorBody::from(self.0))).into_response()
+        let error = self.0.error;
+        let status = StatusCode::from_u16(error.status()).expect("every error names an HTTP status");
+        tracing::info!(status = status.as_u16(), ?error, "refused");
+        (status, Json(self.0)).into_response()
     }
 }
 

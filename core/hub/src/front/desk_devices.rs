@@ -4,7 +4,7 @@ use axum::{
     extract::{Path, State, rejection::PathRejection},
     http::StatusCode,
 };
-use tazune_link::front_api::{ApiError, DeviceRegistration};
+use tazune_link::front_api::{ApiError, DeviceRegistration, DeviceStanding};
 use tazune_model::DeviceId;
 
 use super::{
@@ -24,7 +24,13 @@ pub(super) async fn put(
     if registration.tenant != shared.institution {
         return Err(ApiError::Forbidden.into());
     }
+    if registration.tombstone.is_some() != (registration.state == DeviceStanding::Revoked) {
+        return Err(ApiError::Malformed.into());
+    }
     shared.store.put_device(&device, &registration).await?;
+    // Whoever waits hears at once how the device stands now.
+    shared.receipts.ring();
+    shared.renewals.ring();
     tracing::info!(%device, state = ?registration.state, "device registered");
     Ok(StatusCode::NO_CONTENT)
 }

@@ -13,7 +13,7 @@ use tazune_model::{Bytes, RecordId};
 use super::{
     Shared,
     api::{Body, Failed},
-    peer::ActiveDevice,
+    peer::Device,
 };
 use crate::{disk::Room, store::NewEnvelope, telemetry::word};
 
@@ -29,9 +29,10 @@ pub(super) struct Batch {
 /// there is room for receipts; the device keeps what it has.
 pub(super) async fn post(
     State(shared): State<Arc<Shared>>,
-    device: ActiveDevice,
+    device: Device,
     Body(batch): Body<Batch>,
 ) -> Result<Json<EnvelopesAnswer>, Failed> {
+    device.recheck(&shared).await?;
     if shared.disk.look() == Room::Critical {
         return Err(ApiError::Unavailable.into());
     }
@@ -69,7 +70,7 @@ pub(super) async fn post(
     Ok(Json(EnvelopesAnswer { results }))
 }
 
-fn check(envelope: Option<&Envelope>, device: &ActiveDevice) -> Result<NewEnvelope, Refusal> {
+fn check(envelope: Option<&Envelope>, device: &Device) -> Result<NewEnvelope, Refusal> {
     let envelope = envelope.ok_or(Refusal::Malformed)?;
     let header = check_at_front(envelope, &device.tenant, &device.id, &device.key)?;
     let sealed = envelope.to_bytes();

@@ -5,6 +5,7 @@
 
 mod api;
 mod bell;
+mod contacts;
 mod desk_devices;
 mod desk_pairing;
 mod desk_receipts;
@@ -49,6 +50,7 @@ use crate::{
 };
 use api::Failed;
 use bell::Bell;
+use contacts::Contacts;
 use peer::Connected;
 
 /// A front that has its address and its database, and is ready to serve.
@@ -70,12 +72,14 @@ pub(crate) struct Shared {
     health: Arc<Health>,
     /// Rung when there may be work for the desk.
     work: Bell,
-    /// Rung when there may be receipts for a device.
+    /// Rung when there may be receipts for a device, or another word on how it stands.
     receipts: Bell,
     /// Rung when the desk answered a request for new certificates.
     renewals: Bell,
     /// Rung when the desk said something about a pairing session.
     pairings: Bell,
+    /// When devices were last heard of.
+    contacts: Contacts,
 }
 
 impl Front {
@@ -123,6 +127,7 @@ impl Front {
             receipts: Bell::new(),
             renewals: Bell::new(),
             pairings: Bell::new(),
+            contacts: Contacts::default(),
         };
         Ok(Self { listener, address, acceptor: TlsAcceptor::from(Arc::new(tls)), shared: Arc::new(shared), lock })
     }
@@ -172,6 +177,9 @@ fn router(shared: Arc<Shared>) -> Router {
         .route(front_api::ENVELOPES, post(envelopes::post))
         .route(front_api::RECEIPTS, get(receipts::waiting))
         .route(front_api::RECEIPTS_TAKEN, post(receipts::taken))
+        .route(front_api::REVOKED_ENVELOPES, post(envelopes::post))
+        .route(front_api::REVOKED_RECEIPTS, get(receipts::waiting))
+        .route(front_api::REVOKED_RECEIPTS_TAKEN, post(receipts::taken))
         .route(front_api::PAIRING, hello.get(pairing::state))
         .route(front_api::RENEWAL, post(renewal::ask).layer(DefaultBodyLimit::max(MAX_HELLO_BYTES)))
         .route(front_api::DESK_WORK, get(desk_work::get))

@@ -11,7 +11,7 @@ use tazune_model::DeviceId;
 use super::{
     Shared,
     api::{Body, Failed, Wait},
-    peer::{ActiveDevice, DeskPeer},
+    peer::{DeskPeer, Device},
 };
 use crate::tls::Peer;
 
@@ -20,11 +20,12 @@ use crate::tls::Peer;
 /// An answer that was lost on its way is given again, as long as it lasts longer than the certificate of the connection.
 pub(super) async fn ask(
     State(shared): State<Arc<Shared>>,
-    device: ActiveDevice,
+    device: Device,
     Wait(wait): Wait,
     Body(request): Body<RenewalRequest>,
 ) -> Result<Json<RenewalAnswer>, Failed> {
     let mut news = shared.renewals.listen(wait, &shared.stopping);
+    device.recheck(&shared).await?;
     if let Some(answer) = shared.store.renewal_answer(&device.id).await?
         && is_newer(&answer, &device)
     {
@@ -39,6 +40,7 @@ pub(super) async fn ask(
         if !news.rang().await {
             return Ok(Json(RenewalAnswer::Waiting));
         }
+        device.recheck(&shared).await?;
     }
 }
 
@@ -54,7 +56,7 @@ pub(super) async fn answer(
     Ok(StatusCode::NO_CONTENT)
 }
 
-fn is_newer(answer: &RenewalAnswer, device: &ActiveDevice) -> bool {
+fn is_newer(answer: &RenewalAnswer, device: &Device) -> bool {
     let RenewalAnswer::Renewed { hub_certificates, .. } = answer else { return false };
     let renewed = hub_certificates.first().and_then(|certificate| Peer::from_certificate(certificate.as_slice()));
     renewed.is_some_and(|renewed| renewed.expires_at > device.certified_until)

@@ -6,7 +6,9 @@
 
 #[cfg(test)]
 mod conformance;
+mod set_aside;
 mod sqlite;
+mod standing;
 
 use std::time::Duration;
 
@@ -14,7 +16,10 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use tazune_link::{
     audit::{Chain, CheckpointRow, Event},
-    front_api::{ArrivedHello, DeskReceipt, DeviceRegistration, HandIn, HelloRefused, PairingAnswer},
+    front_api::{
+        ArrivedHello, DeskReceipt, DeviceContact, DeviceRegistration, DeviceStanding, HandIn, HelloRefused,
+        PairingAnswer,
+    },
     keys::{SealingKey, VerifyingKey},
     pairing::{SealedHello, SessionId},
     receipt::{QuarantineReason, SignedReceipt},
@@ -23,8 +28,10 @@ use tazune_link::{
 use tazune_model::{Bytes, DeviceId, FailureCode, RecordId, Sha256, StoreFault, Timestamp, Validity};
 use tokio::sync::watch;
 
+pub use set_aside::{Decided, Decision, NoPageMark, Page, PageMark, Rejection, SetAside, SetAsideSummary};
 pub(crate) use sqlite::{AuditReader, WitnessError};
 pub use sqlite::{SqliteDeskStore, SqliteFrontStore};
+pub use standing::{DeviceSummary, NewStanding, Reason, StandingChange, StandingChanged, UntoldDevice};
 
 /// A store could not do what was asked; nothing of it was done.
 #[derive(Debug, thiserror::Error)]
@@ -95,7 +102,11 @@ pub trait FrontStore: Send + Sync {
     /// Envelopes without a receipt, oldest first, together at most `max_bytes` but at least one.
     async fn waiting_envelopes(&self, max_bytes: usize) -> Result<Vec<Bytes>, StoreError>;
 
-    /// Keeps receipts for their devices and drops the sealed bytes; the first receipt of a record stays.
+    /// Devices that are revoked and have envelopes without a receipt.
+    async fn revoked_senders(&self) -> Result<Vec<DeviceId>, StoreError>;
+
+    /// Keeps receipts for their devices and drops the sealed bytes; another receipt than before takes its place, and is
+    /// offered though the one before was taken.
     async fn put_receipts(&self, receipts: Vec<DeskReceipt>) -> Result<(), StoreError>;
 
     /// Receipts that a device has not taken, oldest first, at most `max_count`.
@@ -180,6 +191,10 @@ pub struct PairedDevice {
     pub sealing_key: SealingKey,
     /// When it was approved.
     pub paired_at: Timestamp,
+    /// The last instant of its certificate.
+    pub certificate_expires_at: Timestamp,
+    /// Whether it may hand in.
+    pub standing: DeviceStanding,
 }
 
 /// What the desk has said about an envelope before.
@@ -306,11 +321,35 @@ pub struct RecordSummary {
 /// A method that changes what the audit tells of adds to the audit in the same transaction.
 #[async_trait]
 pub trait DeskStore: Send + Sync {
-    /// Adds a device.
+    /// Adds a device; the front knows it.
     async fn put_device(&self, device: &PairedDevice) -> Result<(), StoreError>;
 
     /// A paired device.
     async fn device(&self, device: &DeviceId) -> Result<Option<PairedDevice>, StoreError>;
+
+    /// Every paired device, oldest first.
+    async fn devices(&self) -> Result<Vec<DeviceSummary>, StoreError>;
+
+    /// Changes whether a device may hand in; the front has not been told then.
+    async fn change_standing(&self, change: StandingChange) -> Result<StandingChanged, StoreError>;
+
+    /// Notes that a device was given a new certificate.
+    async fn certificate_renewed(
+        &self,
+        device: &DeviceId,
+        expires_at: Timestamp,
+        certificate_sha256: Sha256,
+        at: Timestamp,
+    ) -> Result<(), StoreError>;
+
+    /// What the front has not been told of devices.
+    async fn untold_devices(&self) -> Result<Vec<UntoldDevice>, StoreError>;
+
+    /// The front was told of this change; later ones stay untold.
+    async fn front_was_told(&self, device: &DeviceId, change: i64) -> Result<(), StoreError>;
+
+    /// Keeps when devices were last heard of; an earlier instant than the known one changes nothing.
+    async fn contacted(&self, contacts: Vec<DeviceContact>) -> Result<(), StoreError>;
 
     /// What was said about an envelope before.
     async fn seen(&self, record: RecordId, sha256: Sha256) -> Result<Seen, StoreError>;
@@ -320,6 +359,29 @@ pub trait DeskStore: Send + Sync {
 
     /// Sets an envelope aside, with its receipt.
     async fn quarantine(&self, envelope: JudgedEnvelope, reason: QuarantineReason) -> Result<(), StoreError>;
+
+    /// One page of the envelopes that were set aside, oldest first.
+    async fn set_asides(&self, after: Option<PageMark>, max_count: u32) -> Result<Page<SetAsideSummary>, StoreError>;
+
+    /// The envelopes that were set aside under a record id.
+    async fn set_aside_under(&self, record: RecordId) -> Result<Vec<SetAside>, StoreError>;
+
+    /// Commits an envelope that was set aside as a record, with its face file; the front is to be told its receipt.
+    async fn accept_set_aside(
+        &self,
+        envelope: JudgedEnvelope,
+        content: AcceptedContent,
+        reason: Reason,
+    ) -> Result<Decided, StoreError>;
+
+    /// Turns an envelope down that was set aside; bytes and reason are kept.
+    async fn reject_set_aside(&self, rejection: Rejection) -> Result<Decided, StoreError>;
+
+    /// Receipts of [`Self::accept_set_aside`] that the front has not been told, oldest first.
+    async fn unsaid_receipts(&self, max_count: u32) -> Result<Vec<DeskReceipt>, StoreError>;
+
+    /// The front was told the receipts of these records.
+    async fn receipts_said(&self, records: Vec<RecordId>) -> Result<(), StoreError>;
 
     /// The face file to work on: one that is being renamed, else the oldest that waits.
     async fn next_export(&self) -> Result<Option<PendingExport>, StoreError>;
@@ -339,8 +401,8 @@ pub trait DeskStore: Send + Sync {
     /// Changes whenever there are new checkpoints.
     fn audit_grew(&self) -> watch::Receiver<()>;
 
-    /// Every record and quarantined envelope, oldest first.
-    async fn records(&self) -> Result<Vec<RecordSummary>, StoreError>;
+    /// One page of the records, and of the envelopes that were set aside and not accepted, oldest first.
+    async fn records(&self, after: Option<PageMark>, max_count: u32) -> Result<Page<RecordSummary>, StoreError>;
 
     /// Proves that something can be committed, and counts what there is.
     async fn pulse(&self) -> Result<DeskPulse, StoreError>;

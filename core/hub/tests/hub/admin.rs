@@ -2,6 +2,7 @@ use std::fs;
 
 use serde_json::Value;
 use tazune_hub::admin::{AdminClient, AdminError};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::clinic::Clinic;
 
@@ -15,6 +16,31 @@ async fn a_wrong_token_opens_nothing() {
     let admin = AdminClient::find(&clinic.desk_folder()).unwrap();
     assert!(matches!(admin.records().await, Err(AdminError::NotRunning(why)) if why.contains("401")));
     assert!(admin.open_pairing().await.is_err());
+}
+
+/// A page in a browser of the clinic's PC can be led to the port by its own name, and must not get in.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_names_another_host_is_refused_also_with_the_token() {
+    let clinic = Clinic::open().await;
+    let file: Value = serde_json::from_slice(&fs::read(clinic.desk_folder().join("admin.json")).unwrap()).unwrap();
+    let (address, token) = (file["address"].as_str().unwrap(), file["token"].as_str().unwrap());
+    for (host, status) in [
+        (address, "200"),
+        ("localhost", "200"),
+        ("[::1]:80", "200"),
+        ("clinic.example", "421"),
+        ("127.0.0.1.clinic.example:80", "421"),
+        ("", "421"),
+    ] {
+        let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+        let request = format!(
+            "GET /v1/records HTTP/1.1\r\nhost: {host}\r\nauthorization: Bearer {token}\r\nconnection: close\r\n\r\n"
+        );
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut told = String::new();
+        stream.read_to_string(&mut told).await.unwrap();
+        assert_eq!(told.split(' ').nth(1), Some(status), "{host}: {told}");
+    }
 }
 
 #[cfg(unix)]

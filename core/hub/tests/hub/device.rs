@@ -190,6 +190,11 @@ impl Device {
         Caller::new(clinic, Some((certificate, self.key.serialize_der())))
     }
 
+    /// The key it signs with.
+    pub(crate) fn verifying_key(&self) -> VerifyingKey {
+        VerifyingKey::from_bytes(self.key.der_bytes()).unwrap()
+    }
+
     /// A record of this device that ended without an answer.
     pub(crate) fn record(&self, clinic: &Clinic) -> VisitRecord {
         let now = clinic.clock.now();

@@ -7,5 +7,6 @@ mod desk;
 mod device;
 mod front;
 mod pairing;
-mod renewal;
 mod panic;
+mod renewal;
+mod revocation;

@@ -173,6 +173,8 @@ fn keys(phone: &MemoryKeyStore, verb: &str, argument: &str) -> Answer {
         "sign" => phone.sign(&bytes),
         "wrap" => phone.wrap_key(bytes.as_slice().try_into().map_err(|_| "a key has 32 bytes")?),
         "unwrap" => phone.unwrap_key(&bytes).map(|key| key.to_vec()),
+        "destroy-staff" => phone.destroy_staff_key().map(|()| vec![]),
+        "destroy-transport" => phone.destroy_transport_key().map(|()| vec![]),
         other => return Err(format!("{other}: not done with keys")),
     };
     done.map(|bytes| hexadecimal(&bytes)).map_err(|error| error.to_string())

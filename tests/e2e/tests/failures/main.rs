@@ -13,6 +13,7 @@ mod gateway;
 mod keys;
 mod pairing;
 mod scene;
+mod standing;
 mod storage;
 
 use std::collections::BTreeSet;
@@ -71,6 +72,9 @@ provocations! {
     "TZ-H06" delivery::a_record_of_another_device_lies_in_the_queue;
     "TZ-H07" delivery::the_desk_signs_with_another_key;
     "TZ-H08" delivery::something_else_answers_with_the_fronts_key;
+    "TZ-H09" standing::the_device_is_suspended;
+    "TZ-H10" standing::the_device_is_revoked;
+    "TZ-H11" standing::the_tombstone_is_signed_with_another_key;
     "TZ-H12" delivery::the_certificate_ran_out_and_the_desk_forgot_the_device;
     "TZ-P01" pairing::the_text_is_no_offer;
     "TZ-P01" pairing::the_session_is_of_another_hub;
@@ -100,6 +104,7 @@ provocations! {
     "TZ-D06" at_desk::the_audit_was_altered;
     "TZ-D06" at_desk::the_hubs_database_was_set_back;
     "TZ-D07" at_desk::there_is_no_service_manager;
+    "TZ-D08" standing::nobody_has_this_name;
     "TZ-B01" app::the_app_brings_the_library_of_another_version;
 }
 

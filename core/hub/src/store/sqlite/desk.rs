@@ -5,7 +5,8 @@ use rusqlite::{OptionalExtension, Row, params};
 use serde::Deserialize;
 use tazune_link::{
     audit::{Chain, CheckpointRow, Event},
-    keys::{VerifyingKey, sha256},
+    front_api::{DeskReceipt, DeviceContact},
+    keys::sha256,
     receipt::QuarantineReason,
 };
 use tazune_model::{Bytes, DeviceId, InstitutionCode, RecordId, Sha256, Timestamp};
@@ -14,14 +15,15 @@ use tokio::sync::watch;
 use super::{
     audit::{self, Auditor},
     database::Database,
-    from_json, from_optional_json, instant, optional_instant, parsed, to_json, unreadable,
+    from_json, from_optional_json, instant, optional_instant, parsed, set_aside, standing, to_json, unreadable,
 };
 use crate::{
     Ports,
     desk::ReceiptKey,
     store::{
-        AcceptedContent, DeskPulse, DeskStore, ExportState, JudgedEnvelope, NewExport, PairedDevice, PendingExport,
-        RecordSummary, Seen, StoreError,
+        AcceptedContent, Decided, DeskPulse, DeskStore, DeviceSummary, ExportState, JudgedEnvelope, NewExport,
+        NewStanding, Page, PageMark, PairedDevice, PendingExport, Reason, RecordSummary, Rejection, Seen, SetAside,
+        SetAsideSummary, StandingChange, StandingChanged, StoreError, UntoldDevice,
     },
 };
 
@@ -65,6 +67,37 @@ pub(super) const MIGRATIONS: &[&str] = &[
     ) STRICT;
 ",
     audit::SCHEMA,
+    "
+    ALTER TABLE device ADD COLUMN standing TEXT NOT NULL DEFAULT '\"active\"';
+    ALTER TABLE device ADD COLUMN changes INTEGER NOT NULL DEFAULT 1;
+    ALTER TABLE device ADD COLUMN told INTEGER NOT NULL DEFAULT 1;
+    ALTER TABLE device ADD COLUMN changed_at TEXT;
+    ALTER TABLE device ADD COLUMN reason TEXT;
+    ALTER TABLE device ADD COLUMN kind TEXT;
+    ALTER TABLE device ADD COLUMN tombstone TEXT;
+    ALTER TABLE device ADD COLUMN last_contact_at TEXT;
+    ALTER TABLE device ADD COLUMN certificate_expires_at TEXT;
+    UPDATE device SET certificate_expires_at = strftime('%Y-%m-%dT%H:%M:%S', paired_at, '+90 days') || '.000000000Z';
+    CREATE TABLE device_change (
+        seq INTEGER PRIMARY KEY,
+        device TEXT NOT NULL,
+        at TEXT NOT NULL,
+        standing TEXT NOT NULL,
+        reason TEXT NOT NULL,
+        salt BLOB NOT NULL
+    ) STRICT;
+    CREATE INDEX device_untold ON device (device) WHERE changes > told;
+    ALTER TABLE record ADD COLUMN is_said INTEGER NOT NULL DEFAULT 1;
+    CREATE INDEX record_unsaid ON record (seq) WHERE is_said = 0;
+    CREATE INDEX record_by_time ON record (at, record_id, sha256);
+    CREATE INDEX record_of_device ON record (device);
+    ALTER TABLE quarantine ADD COLUMN decision TEXT;
+    ALTER TABLE quarantine ADD COLUMN decided_at TEXT;
+    ALTER TABLE quarantine ADD COLUMN decision_reason TEXT;
+    ALTER TABLE quarantine ADD COLUMN decision_salt BLOB;
+    CREATE INDEX quarantine_by_time ON quarantine (at, record_id, sha256);
+    CREATE INDEX quarantine_of_device ON quarantine (device);
+",
 ];
 
 /// The desk's store in one SQLite file.
@@ -97,52 +130,77 @@ impl DeskStore for SqliteDeskStore {
     async fn put_device(&self, device: &PairedDevice) -> Result<(), StoreError> {
         let (device, auditor) = (device.clone(), self.auditor.clone());
         let work = move |t: &rusqlite::Transaction<'_>| {
-            let (chain, at) = (Chain::Device(device.device.clone()), device.paired_at);
+            standing::put(t, &device)?;
             let paired = Event::DevicePaired { key_sha256: sha256(device.device_key.as_bytes()) };
-            t.execute(
-                "INSERT INTO device (device, name, model, os, device_key, sealing_key, paired_at)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-                [
-                    device.device.into(),
-                    device.name,
-                    device.model,
-                    device.os,
-                    to_json(&device.device_key),
-                    to_json(&device.sealing_key),
-                    instant(device.paired_at),
-                ],
-            )?;
-            auditor.enter(t, at, [(chain, paired)])
+            auditor.enter(t, device.paired_at, [(Chain::Device(device.device), paired)])
         };
         self.database.run(work).await
     }
 
     async fn device(&self, device: &DeviceId) -> Result<Option<PairedDevice>, StoreError> {
         let device = device.clone();
+        self.database.run(move |t| standing::find(t, &device)).await
+    }
+
+    async fn devices(&self) -> Result<Vec<DeviceSummary>, StoreError> {
+        self.database.run(|t| standing::list(t)).await
+    }
+
+    async fn change_standing(&self, change: StandingChange) -> Result<StandingChanged, StoreError> {
+        let auditor = self.auditor.clone();
         let work = move |t: &rusqlite::Transaction<'_>| {
-            t.query_row("SELECT * FROM device WHERE device = ?1", [device.to_string()], |row| {
-                Ok(PairedDevice {
-                    device: device.clone(),
-                    name: row.get("name")?,
-                    model: row.get("model")?,
-                    os: row.get("os")?,
-                    device_key: from_json::<VerifyingKey>(row, "device_key")?,
-                    sealing_key: from_json(row, "sealing_key")?,
-                    paired_at: parsed(row, "paired_at")?,
-                })
-            })
-            .optional()
+            let changed = standing::change(t, &change)?;
+            if changed == StandingChanged::Changed {
+                let reason_sha256 = change.reason.digest();
+                let event = match change.to {
+                    NewStanding::Active => Event::DeviceResumed { reason_sha256 },
+                    NewStanding::Suspended => Event::DeviceSuspended { reason_sha256 },
+                    NewStanding::Revoked { .. } => Event::DeviceRevoked { reason_sha256 },
+                };
+                auditor.enter(t, change.at, [(Chain::Device(change.device), event)])?;
+            }
+            Ok(changed)
         };
         self.database.run(work).await
+    }
+
+    async fn certificate_renewed(
+        &self,
+        device: &DeviceId,
+        expires_at: Timestamp,
+        certificate_sha256: Sha256,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
+        let (device, auditor) = (device.clone(), self.auditor.clone());
+        let work = move |t: &rusqlite::Transaction<'_>| {
+            standing::renewed(t, &device, expires_at)?;
+            let renewed = Event::CertificateRenewed { content_sha256: certificate_sha256 };
+            auditor.enter(t, at, [(Chain::Device(device), renewed)])
+        };
+        self.database.run(work).await
+    }
+
+    async fn untold_devices(&self) -> Result<Vec<UntoldDevice>, StoreError> {
+        self.database.run(|t| standing::untold(t)).await
+    }
+
+    async fn front_was_told(&self, device: &DeviceId, change: i64) -> Result<(), StoreError> {
+        let device = device.clone();
+        self.database.run(move |t| standing::told(t, &device, change)).await.map(drop)
+    }
+
+    async fn contacted(&self, contacts: Vec<DeviceContact>) -> Result<(), StoreError> {
+        self.database.run(move |t| standing::contacted(t, contacts)).await
     }
 
     async fn seen(&self, record: RecordId, sha256: Sha256) -> Result<Seen, StoreError> {
         let (record, sha256) = (record.to_string(), sha256.to_string());
         let work = move |t: &rusqlite::Transaction<'_>| {
+            // An envelope that was set aside and accepted later is in both: the later word counts.
             let answered = t
                 .query_row(
-                    "SELECT receipt FROM record WHERE record_id = ?1 AND sha256 = ?2 UNION ALL
-                     SELECT receipt FROM quarantine WHERE record_id = ?1 AND sha256 = ?2",
+                    "SELECT receipt, 1 AS turn FROM record WHERE record_id = ?1 AND sha256 = ?2 UNION ALL
+                     SELECT receipt, 2 AS turn FROM quarantine WHERE record_id = ?1 AND sha256 = ?2 ORDER BY turn LIMIT 1",
                     [&record, &sha256],
                     |row| from_json(row, "receipt"),
                 )
@@ -159,29 +217,7 @@ impl DeskStore for SqliteDeskStore {
     async fn accept(&self, envelope: JudgedEnvelope, content: AcceptedContent) -> Result<(), StoreError> {
         let auditor = self.auditor.clone();
         let work = move |t: &rusqlite::Transaction<'_>| {
-            let (export, file, bytes) = match content.export {
-                NewExport::NotDue => ("not_due", None, None),
-                NewExport::Unreadable => ("unreadable", None, None),
-                NewExport::File { name, content } => ("waiting", Some(name), Some(content.0)),
-            };
-            t.execute(
-                "INSERT INTO record
-                 (record_id, device, sha256, envelope, receipt, at, outcome, validity, export, file, content)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
-                params![
-                    envelope.record_id.to_string(),
-                    envelope.device.as_str(),
-                    envelope.sha256.to_string(),
-                    envelope.envelope.0,
-                    to_json(&envelope.receipt),
-                    instant(envelope.at),
-                    to_json(&content.outcome),
-                    content.validity.as_ref().map(to_json),
-                    export,
-                    file,
-                    bytes,
-                ],
-            )?;
+            insert_record(t, &envelope, content, true)?;
             let accepted = Event::RecordAccepted { record_id: envelope.record_id, content_sha256: envelope.sha256 };
             auditor.enter(t, envelope.at, [(audit::chain_of(t, &envelope.device)?, accepted)])
         };
@@ -209,6 +245,62 @@ impl DeskStore for SqliteDeskStore {
             auditor.enter(t, envelope.at, [(audit::chain_of(t, &envelope.device)?, aside)])
         };
         self.database.run(work).await
+    }
+
+    async fn set_asides(&self, after: Option<PageMark>, max_count: u32) -> Result<Page<SetAsideSummary>, StoreError> {
+        self.database.run(move |t| set_aside::page(t, after.as_ref(), max_count)).await
+    }
+
+    async fn set_aside_under(&self, record: RecordId) -> Result<Vec<SetAside>, StoreError> {
+        self.database.run(move |t| set_aside::under(t, record)).await
+    }
+
+    async fn accept_set_aside(
+        &self,
+        envelope: JudgedEnvelope,
+        content: AcceptedContent,
+        reason: Reason,
+    ) -> Result<Decided, StoreError> {
+        let auditor = self.auditor.clone();
+        let work = move |t: &rusqlite::Transaction<'_>| {
+            let decided = set_aside::accept(t, &envelope, &reason)?;
+            if decided == Decided::Done {
+                insert_record(t, &envelope, content, false)?;
+                let accepted = Event::QuarantineAccepted {
+                    record_id: envelope.record_id,
+                    content_sha256: envelope.sha256,
+                    reason_sha256: reason.digest(),
+                };
+                auditor.enter(t, envelope.at, [(audit::chain_of(t, &envelope.device)?, accepted)])?;
+            }
+            Ok(decided)
+        };
+        self.database.run(work).await
+    }
+
+    async fn reject_set_aside(&self, rejection: Rejection) -> Result<Decided, StoreError> {
+        let auditor = self.auditor.clone();
+        let work = move |t: &rusqlite::Transaction<'_>| {
+            let decided = set_aside::reject(t, &rejection)?;
+            if decided == Decided::Done {
+                let rejected = Event::QuarantineRejected {
+                    record_id: rejection.record_id,
+                    content_sha256: rejection.sha256,
+                    reason_sha256: rejection.reason.digest(),
+                };
+                auditor.enter(t, rejection.at, [(audit::chain_of(t, &rejection.device)?, rejected)])?;
+            }
+            Ok(decided)
+        };
+        self.database.run(work).await
+    }
+
+    async fn unsaid_receipts(&self, max_count: u32) -> Result<Vec<DeskReceipt>, StoreError> {
+        self.database.run(move |t| set_aside::unsaid(t, max_count)).await
+    }
+
+    async fn receipts_said(&self, records: Vec<RecordId>) -> Result<(), StoreError> {
+        self.database.run(move |t| set_aside::said(t, &records)).await
     }
 
     async fn next_export(&self) -> Result<Option<PendingExport>, StoreError> {
@@ -279,16 +371,26 @@ impl DeskStore for SqliteDeskStore {
         self.auditor.grew()
     }
 
-    async fn records(&self) -> Result<Vec<RecordSummary>, StoreError> {
-        let work = |t: &rusqlite::Transaction<'_>| {
-            t.prepare_cached(
-                "SELECT record_id, device, at, at AS accepted_at, NULL AS reason, outcome, validity, export, file
-                 FROM record UNION ALL
-                 SELECT record_id, device, at, NULL, reason, NULL, NULL, 'not_due', NULL
-                 FROM quarantine ORDER BY at, record_id",
-            )?
-            .query_map([], summary)?
-            .collect()
+    async fn records(&self, after: Option<PageMark>, max_count: u32) -> Result<Page<RecordSummary>, StoreError> {
+        let work = move |t: &rusqlite::Transaction<'_>| {
+            let [at, record, sha256] = set_aside::place(after.as_ref());
+            let lines: Vec<_> = t
+                .prepare_cached(
+                    "SELECT record_id, sha256, device, at, at AS accepted_at, NULL AS reason, outcome, validity, export, file
+                     FROM record WHERE (at, record_id, sha256) > (?1, ?2, ?3) UNION ALL
+                     SELECT record_id, sha256, device, at, NULL, reason, NULL, NULL, 'not_due', NULL
+                     FROM quarantine
+                     WHERE (at, record_id, sha256) > (?1, ?2, ?3) AND decision IS NOT '\"accepted\"'
+                     ORDER BY at, record_id, sha256 LIMIT ?4",
+                )?
+                .query_map(params![at, record, sha256, max_count], |row| Ok((summary(row)?, parsed(row, "sha256")?)))?
+                .collect::<rusqlite::Result<_>>()?;
+            let next = set_aside::next(&lines, max_count, |(line, sha256): &(RecordSummary, Sha256)| PageMark {
+                at: line.received_at,
+                record_id: line.record_id,
+                sha256: *sha256,
+            });
+            Ok(Page { lines: lines.into_iter().map(|(line, _)| line).collect(), next })
         };
         self.database.run(work).await
     }
@@ -312,6 +414,38 @@ impl DeskStore for SqliteDeskStore {
     async fn settle(&self) -> Result<(), StoreError> {
         self.database.settle().await
     }
+}
+
+fn insert_record(
+    t: &rusqlite::Transaction<'_>,
+    envelope: &JudgedEnvelope,
+    content: AcceptedContent,
+    is_said: bool,
+) -> rusqlite::Result<usize> {
+    let (export, file, bytes) = match content.export {
+        NewExport::NotDue => ("not_due", None, None),
+        NewExport::Unreadable => ("unreadable", None, None),
+        NewExport::File { name, content } => ("waiting", Some(name), Some(content.0)),
+    };
+    t.execute(
+        "INSERT INTO record
+         (record_id, device, sha256, envelope, receipt, at, outcome, validity, export, file, content, is_said)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+        params![
+            envelope.record_id.to_string(),
+            envelope.device.as_str(),
+            envelope.sha256.to_string(),
+            envelope.envelope.0,
+            to_json(&envelope.receipt),
+            instant(envelope.at),
+            to_json(&content.outcome),
+            content.validity.as_ref().map(to_json),
+            export,
+            file,
+            bytes,
+            is_said,
+        ],
+    )
 }
 
 fn summary(row: &Row<'_>) -> rusqlite::Result<RecordSummary> {

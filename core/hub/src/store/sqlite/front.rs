@@ -5,7 +5,7 @@ use jiff::ToSpan;
 use rusqlite::{OptionalExtension, Row, params};
 use tazune_link::{
     envelope::Refusal,
-    front_api::{ArrivedHello, DeskReceipt, DeviceRegistration, HandIn, HelloRefused, PairingAnswer},
+    front_api::{ArrivedHello, DeskReceipt, DeviceRegistration, DeviceStanding, HandIn, HelloRefused, PairingAnswer},
     pairing::{SealedHello, SessionId},
     receipt::SignedReceipt,
     renewal::{ArrivedRenewal, RenewalAnswer},
@@ -139,10 +139,31 @@ impl FrontStore for SqliteFrontStore {
         self.0.run(work).await
     }
 
+    async fn revoked_senders(&self) -> Result<Vec<DeviceId>, StoreError> {
+        let work = |t: &rusqlite::Transaction<'_>| {
+            let mut senders = t.prepare_cached(
+                "SELECT device, registration FROM device
+                 WHERE device IN (SELECT device FROM envelope WHERE sealed IS NOT NULL)",
+            )?;
+            let mut rows = senders.query([])?;
+            let mut revoked = Vec::new();
+            while let Some(row) = rows.next()? {
+                let registration: DeviceRegistration = from_json(row, "registration")?;
+                if registration.state == DeviceStanding::Revoked {
+                    let device: String = row.get("device")?;
+                    revoked.push(DeviceId::new(device).map_err(|_| super::unreadable("device"))?);
+                }
+            }
+            Ok(revoked)
+        };
+        self.0.run(work).await
+    }
+
     async fn put_receipts(&self, receipts: Vec<DeskReceipt>) -> Result<(), StoreError> {
         let work = move |t: &rusqlite::Transaction<'_>| {
             let mut update = t.prepare_cached(
-                "UPDATE envelope SET receipt = ?3, sealed = NULL WHERE record_id = ?1 AND device = ?2 AND receipt IS NULL",
+                "UPDATE envelope SET taken = taken AND receipt IS ?3, receipt = ?3, sealed = NULL
+                 WHERE record_id = ?1 AND device = ?2",
             )?;
             for DeskReceipt { record_id, device, receipt } in receipts {
                 update.execute([record_id.to_string(), device.into(), to_json(&receipt)])?;

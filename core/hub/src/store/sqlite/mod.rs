@@ -5,6 +5,8 @@ mod audit_reader;
 mod database;
 mod desk;
 mod front;
+mod set_aside;
+mod standing;
 #[cfg(test)]
 mod upgrades;
 

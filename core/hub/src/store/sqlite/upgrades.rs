@@ -125,7 +125,7 @@ async fn what_earlier_versions_kept_can_be_used() {
         let path = load(folder.path(), "desk", version);
         let store = SqliteDeskStore::open(&path, tenant, key, now, &Ports::system()).await.unwrap();
         assert_eq!(store.device(&DeviceId::new("dev-old").unwrap()).await.unwrap().unwrap().name, "往診タブレット");
-        let records = store.records().await.unwrap();
+        let records = store.records(None, 10).await.unwrap().lines;
         let exports: Vec<_> = records.iter().map(|record| record.export).collect();
         use ExportState::{NotDue, Waiting, Written};
         assert_eq!(exports, [Written, Waiting, NotDue, NotDue]);

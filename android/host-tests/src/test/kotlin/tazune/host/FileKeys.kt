@@ -21,13 +21,16 @@ class FileKeys(private val folder: File) : KeyStore {
     private val staff get() = File(folder, "staff.key")
 
     override fun makeKeys() {
-        if (staff.exists()) return
         folder.mkdirs()
+        if (!transport.exists()) makeTransport()
+        if (!staff.exists()) staff.writeBytes(random(KEY_BYTES))
+    }
+
+    private fun makeTransport() {
         val pair = KeyPairGenerator.getInstance("EC").apply { initialize(ECGenParameterSpec("secp256r1")) }.generateKeyPair()
-        transport.writeBytes(pair.private.encoded)
         // The point is the end of its SubjectPublicKeyInfo.
         point.writeBytes(pair.public.encoded.takeLast(POINT_BYTES).toByteArray())
-        staff.writeBytes(random(KEY_BYTES))
+        transport.writeBytes(pair.private.encoded)
     }
 
     override fun transportPublic(): ByteArray = read(point)
@@ -50,6 +53,15 @@ class FileKeys(private val folder: File) : KeyStore {
         cipher(Cipher.DECRYPT_MODE, wrapped.copyOf(NONCE_BYTES)).doFinal(wrapped, NONCE_BYTES, wrapped.size - NONCE_BYTES)
     } catch (_: GeneralSecurityException) {
         throw KeyException.Missing()
+    }
+
+    override fun destroyStaffKey() {
+        staff.delete()
+    }
+
+    override fun destroyTransportKey() {
+        transport.delete()
+        point.delete()
     }
 
     private fun cipher(mode: Int, nonce: ByteArray) = Cipher.getInstance("AES/GCM/NoPadding").apply {
