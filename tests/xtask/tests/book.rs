@@ -66,6 +66,20 @@ fn every_file_that_a_page_names_is_there() {
     assert_eq!(missing, [""; 0]);
 }
 
+#[test]
+fn every_sentence_about_a_stolen_tablet_names_a_test_that_is_there() {
+    let page = fs::read_to_string(root().join("docs/src/thief.md")).unwrap();
+    let sentences: Vec<_> = page.lines().filter(|line| line.starts_with('|') && !line.contains("---")).collect();
+    let is_heading = |line: &&&str| line.ends_with("| test |");
+    assert!(sentences.iter().filter(|line| !is_heading(line)).count() > 10);
+    for line in sentences.iter().filter(|line| !is_heading(line)) {
+        let mut code = line.split('`').skip(1).step_by(2);
+        let (Some(file), Some(test)) = (code.next(), code.next()) else { panic!("no test in: {line}") };
+        let source = fs::read_to_string(root().join(file)).unwrap_or_else(|error| panic!("{file}: {error}"));
+        assert!(source.contains(&format!("fn {test}() {{")), "{file} has no test {test}");
+    }
+}
+
 /// What `find` finds in the pages, given path and text, each with its page before it.
 fn in_every_page(find: impl Fn(&str, &str) -> Vec<String>) -> Vec<String> {
     let found_in = |page: String| {
