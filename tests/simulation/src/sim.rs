@@ -238,10 +238,8 @@ impl Sim {
     pub(crate) fn sabotage_restart(&self, party: Party) {
         let database = self.site.desk().join(DESK_DATABASE);
         match (self.sabotage, party) {
-            (Some(Sabotage::ReceiptBeforeCommit), Party::Desk) => {
-                if self.state().desk_synced_at.take().is_some() {
-                    replace_database(&self.site.desk().join(SYNCED), &database);
-                }
+            (Some(Sabotage::ReceiptBeforeCommit), Party::Desk) if self.state().desk_synced_at.take().is_some() => {
+                replace_database(&self.site.desk().join(SYNCED), &database);
             }
             (Some(Sabotage::ExportAgain), Party::Desk) => {
                 execute(&database, "UPDATE record SET export = 'waiting' WHERE export = 'renaming'");
