@@ -20,9 +20,9 @@ use crate::{
     clock::system_generator,
     error::EngineError,
     front_client::FrontClient,
-    keys::{KeyStore, Keys, create_private_folder, file_fault},
+    keys::{KeyStore, Keys, TimedKeyStore, create_private_folder, file_fault},
     pairing::{Pairing, paired},
-    ports::Ports,
+    ports::{Ports, Worker},
     store::{Database, DraftId, RevocationStatus, Store},
 };
 
@@ -31,7 +31,7 @@ use crate::{
 pub struct DeviceConfig {
     /// The device's own folder; made if it is not there.
     pub folder: PathBuf,
-    /// The key store.
+    /// The key store; one that does not answer in time holds nothing up.
     pub keys: Arc<dyn KeyStore>,
     /// The clock.
     pub clock: Arc<dyn Clock>,
@@ -52,11 +52,13 @@ impl Device {
     ///
     /// # Errors
     /// [`EngineError::Store`] when the database is newer, damaged (it was copied aside) or cannot be used.
-    pub async fn open(config: DeviceConfig) -> Result<Self, EngineError> {
+    pub async fn open(mut config: DeviceConfig) -> Result<Self, EngineError> {
+        config.keys = Arc::new(TimedKeyStore::new(config.keys));
         Self::open_with(config, Ports::system()).await
     }
 
-    /// Opens the device in its folder, with threads, network and randomness of the caller's.
+    /// Opens the device in its folder, with threads, network and randomness of the caller's, and with keys that are
+    /// always answered for at once.
     ///
     /// # Errors
     /// As [`Self::open`].
@@ -140,8 +142,14 @@ impl Device {
     /// # Errors
     /// [`EngineError::Store`].
     pub async fn queue(&self) -> Result<QueueStatus, EngineError> {
-        let has_insecure_file_keys = self.keys().is_insecure();
+        let has_insecure_file_keys = self.has_insecure_file_keys();
         self.store.run(move |database| queue(database, has_insecure_file_keys)).await
+    }
+
+    /// Whether the keys lie in plain files, which is said wherever a person works.
+    #[must_use]
+    pub fn has_insecure_file_keys(&self) -> bool {
+        self.keys().is_insecure()
     }
 
     pub(crate) fn now(&self) -> Timestamp {
@@ -171,6 +179,10 @@ impl Device {
     /// Random bits for the pause before the next try.
     pub(crate) fn jitter(&self) -> u32 {
         (self.ports.jitter)()
+    }
+
+    pub(crate) fn worker(&self) -> &Worker {
+        &self.ports.worker
     }
 
     pub(crate) fn store(&self) -> &Store {

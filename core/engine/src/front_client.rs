@@ -26,7 +26,7 @@ use crate::{
     error::{EngineError, FrontError},
     https::{self, BodyError, Identity},
     keys::Keys,
-    ports::{FrontAnswer, FrontPort, FrontRequest},
+    ports::{FrontAnswer, FrontPort, FrontRequest, Worker},
 };
 
 /// How long an answer may take beyond the time that it was asked to wait for news.
@@ -189,7 +189,8 @@ impl FrontPort for Https {
     async fn call(&self, request: FrontRequest) -> Result<FrontAnswer, EngineError> {
         // A locked key store would look like a broken handshake.
         if let Some(keys) = &self.keys {
-            keys.transport_public()?;
+            let keys = keys.clone();
+            Worker::threads().run(move || keys.transport_public().map_err(EngineError::from)).await?;
         }
         let preferred = self.preferred.load(Ordering::Relaxed);
         for offset in 0..self.fronts.len() {

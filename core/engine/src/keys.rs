@@ -1,6 +1,10 @@
 mod file;
 mod memory;
+#[cfg(feature = "os-keys")]
+mod os;
 mod software;
+mod timed;
+mod vault;
 
 use std::sync::Arc;
 
@@ -11,10 +15,24 @@ use zeroize::Zeroizing;
 pub use file::{FileKeyStore, InsecureFileKeys};
 pub(crate) use file::{create_private_folder, file_fault, lock_file};
 pub use memory::MemoryKeyStore;
+#[cfg(feature = "os-keys")]
+pub use os::OsKeyStore;
+pub(crate) use timed::TimedKeyStore;
 
 /// The device's two keys: *transport* (P-256, signs) and *staff* (wraps 32-byte keys). Nothing else crosses this port.
 ///
-/// Calls may block for as long as a hardware key takes, some 100 ms; none of them waits for a person.
+/// A phone brings its own, over its hardware. What an implementation owes:
+///
+/// - Calls block: some 100 ms for a hardware key, longer where the person has to unlock the store. The device makes them
+///   one at a time, on a thread of their own and never on one that runs an executor, so an implementation may wait for
+///   its platform as it likes. One that takes more than 20 seconds is [`KeyStoreError::Late`] for the device; it goes on
+///   to its end, its answer is dropped, and the person is asked to try again.
+/// - Both keys belong to one device folder and to this computer or phone alone: they are in no backup.
+/// - The private half of the transport key and the staff key are in no error, log or message.
+/// - What cannot be done now and may be later (screen locked, unlocking declined) is [`KeyStoreError::Locked`]; a key that
+///   is gone for good, also one that the platform invalidated, is [`KeyStoreError::Missing`]; no key store at all is
+///   [`KeyStoreError::Absent`].
+/// - `make_keys` can be killed between the two keys; the next call makes what is missing and keeps what is there.
 pub trait KeyStore: Send + Sync {
     /// Makes the keys that are not there yet; those that are stay as they are.
     ///
@@ -81,6 +99,12 @@ pub enum KeyStoreError {
     /// No key of this device, a damaged one, or not the one that wrapped the data.
     #[error("the key is missing or damaged")]
     Missing,
+    /// There is no key store that could be used.
+    #[error("there is no key store here")]
+    Absent,
+    /// The key store did not answer in time.
+    #[error("the key store does not answer")]
+    Late,
     /// The keys could not be written or read.
     #[error("the key store could not be used: {0}")]
     Storage(StoreFault),
@@ -94,6 +118,8 @@ impl KeyStoreError {
             Self::Locked => FailureCode::KeyStoreLocked,
             Self::InsecureRefused => FailureCode::InsecureKeysRefused,
             Self::Missing => FailureCode::KeyMissing,
+            Self::Absent => FailureCode::KeyStoreAbsent,
+            Self::Late => FailureCode::KeyStoreLate,
             Self::Storage(fault) => fault.failure_code(),
         }
     }

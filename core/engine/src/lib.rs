@@ -24,6 +24,8 @@ pub use delivery::DeliverUntil;
 pub use device::{Device, DeviceConfig, QueueStatus, QueuedRecord};
 pub use error::{EngineError, FrontError};
 pub use inspect::{InspectError, inspect_card};
+#[cfg(feature = "os-keys")]
+pub use keys::OsKeyStore;
 pub use keys::{FileKeyStore, InsecureFileKeys, KeyStore, KeyStoreError, MemoryKeyStore};
 pub use pairing::{AboutDevice, Pairing, PairingAttempt};
 pub use ports::{FrontAnswer, FrontPort, FrontRequest, Job, Ports, Worker};

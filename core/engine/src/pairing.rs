@@ -124,10 +124,15 @@ impl Device {
         let mut machine = DevicePairing::scan(offer_text, self.now())?;
         self.store().run(refuse_while_undelivered).await?;
         // Those of a finished revocation are destroyed.
-        if matches!(self.pairing().await, Err(EngineError::NotPaired | EngineError::Revoked(_))) {
-            self.keys().make_keys()?;
-        }
-        let (hello, opening_key) = hello(self.keys(), about)?;
+        let is_new = matches!(self.pairing().await, Err(EngineError::NotPaired | EngineError::Revoked(_)));
+        let keys = self.keys().clone();
+        let made = self.worker().run(move || {
+            if is_new {
+                keys.make_keys()?;
+            }
+            hello(&keys, about)
+        });
+        let (hello, opening_key) = made.await?;
         let sealed = machine
             .make_hello(&hello, self.now(), &mut system_generator())
             .map_err(|_refused| PairingError::Expired)?;
@@ -190,7 +195,9 @@ impl PairingAttempt {
     }
 
     async fn keep(&self, reply: &Reply) -> Result<Pairing, EngineError> {
-        let device_key = self.device.keys().transport_public()?;
+        let keys = self.device.keys().clone();
+        let public = self.device.worker().run(move || keys.transport_public().map_err(EngineError::from));
+        let device_key = public.await?;
         if !reply.hub_certificates.first().is_some_and(|certificate| https::is_for_key(certificate, &device_key)) {
             return Err(PairingError::AnswerInvalid.into());
         }

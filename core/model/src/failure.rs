@@ -144,6 +144,10 @@ failure_codes! {
     InsecureKeysRefused = "TZ-K02",
     /// The key store holds no key of this device, or a damaged one.
     KeyMissing = "TZ-K03",
+    /// There is no key store that could be used.
+    KeyStoreAbsent = "TZ-K04",
+    /// The key store did not answer in time.
+    KeyStoreLate = "TZ-K05",
     /// A record at the desk cannot be opened or does not verify; it is set aside.
     RecordQuarantined = "TZ-D01",
     /// The face folder cannot be written; the record waits.

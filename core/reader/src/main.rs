@@ -27,10 +27,12 @@ mod screen_json;
 mod screen_text;
 mod visit;
 
-use std::{io::IsTerminal as _, process::ExitCode, sync::Arc, time::Duration};
+use std::{io::IsTerminal as _, path::Path, process::ExitCode, sync::Arc, time::Duration};
 
 use clap::Parser as _;
-use tazune_engine::{Device, DeviceConfig, EngineError, FileKeyStore, InsecureFileKeys, SystemClock};
+use tazune_engine::{
+    Device, DeviceConfig, EngineError, FileKeyStore, InsecureFileKeys, KeyStore, OsKeyStore, SystemClock,
+};
 use tracing_subscriber::EnvFilter;
 
 use crate::{
@@ -64,7 +66,9 @@ fn main() -> ExitCode {
 
 async fn run(arguments: Arguments, console: &mut Console) -> Result<Exit, Ended> {
     let device = open(&arguments).await.map(Arc::new);
-    if let (Ok(_), Command::Pair(_) | Command::Visit(_)) = (&device, &arguments.command) {
+    if let (Ok(device), Command::Pair(_) | Command::Visit(_)) = (&device, &arguments.command)
+        && device.has_insecure_file_keys()
+    {
         // The queue's own status says it too.
         console.hint("insecure-keys")?;
     }
@@ -82,9 +86,17 @@ async fn open(arguments: &Arguments) -> Result<Device, Ended> {
         // A look at a card makes no device where there is none.
         return Err(EngineError::NotPaired.into());
     }
-    let insecure = if arguments.insecure_file_keys { InsecureFileKeys::Allowed } else { InsecureFileKeys::Refused };
-    let keys = Arc::new(FileKeyStore::open(&folder.join("keys"), insecure)?);
+    let keys = key_store(&folder.join("keys"), arguments.insecure_file_keys)?;
     Ok(Device::open(DeviceConfig { folder, keys, clock: Arc::new(SystemClock) }).await?)
+}
+
+/// The key store of the signed-in user, unless plain files were asked for, or are what this device has.
+fn key_store(folder: &Path, asked_for_files: bool) -> Result<Arc<dyn KeyStore>, Ended> {
+    let insecure = if asked_for_files { InsecureFileKeys::Allowed } else { InsecureFileKeys::Refused };
+    if asked_for_files || FileKeyStore::is_in(folder) {
+        return Ok(Arc::new(FileKeyStore::open(folder, insecure)?));
+    }
+    Ok(Arc::new(OsKeyStore::open(folder)))
 }
 
 fn explain(ended: Ended, console: &Console) -> Exit {

@@ -225,6 +225,15 @@ impl Clinic {
     #[must_use]
     pub fn pair(&self, name: &str) -> Tablet {
         let tablet = Tablet::new(self.folder.join(name));
+        self.pair_tablet(&tablet, name);
+        tablet
+    }
+
+    /// The same with this device.
+    ///
+    /// # Panics
+    /// When they do not succeed.
+    pub fn pair_tablet(&self, tablet: &Tablet, name: &str) {
         let mut desk = self.start("pair", &["--json"]);
         let opened = desk.expect_event("opened");
         let offer = opened["offer"].as_str().expect("an offer is text");
@@ -237,7 +246,6 @@ impl Clinic {
         desk.expect_event("approved");
         desk.finish().success();
         device.finish().success();
-        tablet
     }
 
     /// What the desk has committed, as `records --json` tells it.

@@ -3,6 +3,8 @@
 pub mod clinic;
 #[cfg(target_os = "linux")]
 pub mod disk;
+#[cfg(unix)]
+pub mod key_ring;
 pub mod process;
 pub mod reader_rig;
 pub mod tablet;

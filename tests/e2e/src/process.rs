@@ -77,6 +77,8 @@ impl Launcher {
             }
             None => Command::new(path),
         };
+        // The desktop on which the tests run is none of theirs.
+        command.env_remove("DBUS_SESSION_BUS_ADDRESS").env("XDG_RUNTIME_DIR", "/nowhere");
         command.args(arguments).envs(self.environment.iter().map(|(name, value)| (name, value)));
         Program::spawn(program, command)
     }
@@ -87,7 +89,7 @@ fn file_name(program: &str) -> String {
 }
 
 impl Program {
-    /// Starts `program` with these arguments, logging all it can.
+    /// Starts `program` with these arguments, logging all it can, in a session without a desktop.
     ///
     /// # Panics
     /// When it cannot be started.

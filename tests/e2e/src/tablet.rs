@@ -17,21 +17,29 @@ pub const PIN: &str = "1234";
 pub struct Tablet {
     data: PathBuf,
     launcher: Launcher,
+    /// Whether its keys are in the key store of the session that the launcher gives.
+    has_key_store: bool,
     /// The readers plugged into it, if it has any.
     readers: Option<Arc<ReaderRig>>,
 }
 
 impl Tablet {
-    /// A device that keeps its data in `data`.
+    /// A device that keeps its data in `data`, and its keys there in plain files.
     #[must_use]
     pub fn new(data: PathBuf) -> Self {
-        Self { data, launcher: Launcher::default(), readers: None }
+        Self { data, launcher: Launcher::default(), has_key_store: false, readers: None }
+    }
+
+    /// A device that keeps its keys in the key store of a session, as [`key_ring`](crate::key_ring) has them.
+    #[must_use]
+    pub fn in_session(data: PathBuf, session: Launcher) -> Self {
+        Self { data, launcher: session, has_key_store: true, readers: None }
     }
 
     /// The same device, its programs started in this way.
     #[must_use]
     pub fn under(&self, launcher: Launcher) -> Self {
-        Self { data: self.data.clone(), launcher, readers: self.readers.clone() }
+        Self { data: self.data.clone(), launcher, has_key_store: self.has_key_store, readers: self.readers.clone() }
     }
 
     /// The same device with readers plugged in: its visits read cards at the first of them, by PC/SC.
@@ -46,14 +54,15 @@ impl Tablet {
         &self.data
     }
 
-    /// Starts `tazune` with these arguments, keys in plain files, speaking JSON.
+    /// Starts `tazune` with these arguments, speaking JSON.
     #[must_use]
     pub fn start(&self, arguments: &[&str]) -> Program {
         let data = self.data.to_str().expect("test folders have plain names");
         let socket = |readers: &Arc<ReaderRig>| readers.socket().into_os_string().into_string().expect("a plain name");
         let mut launcher = self.launcher.clone();
         launcher.environment.extend(self.readers.as_ref().map(|readers| (SOCKET_VARIABLE, socket(readers))));
-        launcher.start("tazune", &[&["--data", data, "--insecure-file-keys", "--json"], arguments].concat())
+        let keys: &[&str] = if self.has_key_store { &[] } else { &["--insecure-file-keys"] };
+        launcher.start("tazune", &[&["--data", data, "--json"], keys, arguments].concat())
     }
 
     /// Runs `tazune` to its end.
@@ -110,6 +119,11 @@ impl Visiting {
     /// Holds a card to the reader; one that is torn away stays away.
     pub fn hold_once(&mut self, card: SharedCard) {
         self.hold_with_pauses(card, Duration::from_secs(3600));
+    }
+
+    /// Takes the card away.
+    pub fn take_card_away(&mut self) {
+        self.card = None;
     }
 
     fn hold_with_pauses(&mut self, card: SharedCard, away: Duration) {

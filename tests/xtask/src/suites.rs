@@ -164,6 +164,16 @@ static SUITES: &[Suite] = &[
         is_extra: false,
     },
     Suite {
+        name: "key-store",
+        covers: "the device's keys in the real key store of a Linux desktop: open, locked, hanging",
+        tools: &[&tools::SECRET_SERVICE],
+        steps: &[Step::new(
+            "cargo",
+            &["test", "--workspace", "--exclude", "xtask", "--test", "key_store", "--", "--ignored"],
+        )],
+        is_extra: false,
+    },
+    Suite {
         name: "doc",
         covers: "the reference of every crate builds, and its links lead somewhere",
         tools: &[],

@@ -188,6 +188,17 @@ pub(crate) static SWIFT: Tool = Tool {
     install: &[Step::new("ios/on-linux.sh", &["make"])],
 };
 
+/// A session bus and GNOME's key store, for the device's keys on a Linux desktop.
+pub(crate) static SECRET_SERVICE: Tool = Tool {
+    name: "gnome-keyring with dbus",
+    is_there: || {
+        ["dbus-daemon", "gnome-keyring-daemon"]
+            .iter()
+            .all(|program| Step::new(program, &["--version"]).succeeds_quietly())
+    },
+    install: &[APT_UPDATE, apt_install(&["install", "--yes", "--no-install-recommends", "dbus", "gnome-keyring"])],
+};
+
 /// The target of the clinic's PC, as far as it can be checked from Linux.
 pub(crate) const WINDOWS: &str = "x86_64-pc-windows-gnu";
 

@@ -2,7 +2,6 @@ use std::{
     fs::{self, File, OpenOptions},
     io::{self, ErrorKind, Write},
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
 };
 
 use tazune_link::keys::VerifyingKey;
@@ -11,7 +10,7 @@ use zeroize::Zeroizing;
 
 use super::{
     KeyStore, KeyStoreError,
-    software::{self, StaffKey, TransportKey},
+    vault::{KeyName, Vault, VaultKeys},
 };
 
 /// Whether the person asked, by name, for keys in plain files.
@@ -28,14 +27,7 @@ pub enum InsecureFileKeys {
 /// On Windows the folder's own permissions decide. Whoever can read the files can use the keys, so this is for development
 /// and demonstrations.
 #[derive(Debug)]
-pub struct FileKeyStore {
-    folder: PathBuf,
-    transport: Loaded<TransportKey>,
-    staff: Loaded<StaffKey>,
-}
-
-/// A key once it was read.
-type Loaded<T> = Mutex<Option<Arc<T>>>;
+pub struct FileKeyStore(VaultKeys<KeyFiles>);
 
 impl FileKeyStore {
     /// A key store in `folder`; nothing is read or written yet.
@@ -46,68 +38,81 @@ impl FileKeyStore {
         if insecure == InsecureFileKeys::Refused {
             return Err(KeyStoreError::InsecureRefused);
         }
-        Ok(Self { folder: folder.to_path_buf(), transport: Mutex::default(), staff: Mutex::default() })
+        let files = KeyFiles { folder: folder.to_path_buf() };
+        Ok(Self(VaultKeys::new(folder.to_path_buf(), files)))
     }
 
-    fn transport(&self) -> Result<Arc<TransportKey>, KeyStoreError> {
-        load(&self.transport, &self.transport_path(), TransportKey::from_pkcs8)
-    }
-
-    fn staff(&self) -> Result<Arc<StaffKey>, KeyStoreError> {
-        load(&self.staff, &self.staff_path(), StaffKey::from_bytes)
-    }
-
-    fn transport_path(&self) -> PathBuf {
-        self.folder.join("transport.key")
-    }
-
-    fn staff_path(&self) -> PathBuf {
-        self.folder.join("staff.key")
+    /// Whether a device keeps its keys in plain files in `folder`.
+    #[must_use]
+    pub fn is_in(folder: &Path) -> bool {
+        KeyFiles { folder: folder.to_path_buf() }.path(KeyName::Transport).exists()
     }
 }
 
 impl KeyStore for FileKeyStore {
     fn make_keys(&self) -> Result<(), KeyStoreError> {
-        create_private_folder(&self.folder).map_err(|error| storage(&error))?;
-        // Two processes that made keys at once would each use their own and leave only one on the disk.
-        let turn = lock_file(&self.folder.join("make.lock")).map_err(|error| storage(&error))?;
-        turn.lock().map_err(|error| storage(&error))?;
-        if !self.transport_path().exists() {
-            write_private_file(&self.transport_path(), &software::make_transport()).map_err(|error| storage(&error))?;
-        }
-        if !self.staff_path().exists() {
-            write_private_file(&self.staff_path(), &*software::make_staff()).map_err(|error| storage(&error))?;
-        }
-        self.transport()?;
-        self.staff().map(drop)
+        self.0.make()
     }
 
     fn transport_public(&self) -> Result<VerifyingKey, KeyStoreError> {
-        self.transport()?.public()
+        self.0.transport()?.public()
     }
 
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>, KeyStoreError> {
-        Ok(self.transport()?.sign(message))
+        Ok(self.0.transport()?.sign(message))
     }
 
     fn wrap_key(&self, key: &[u8; 32]) -> Result<Vec<u8>, KeyStoreError> {
-        Ok(self.staff()?.wrap_key(key))
+        Ok(self.0.staff()?.wrap_key(key))
     }
 
     fn unwrap_key(&self, wrapped: &[u8]) -> Result<Zeroizing<[u8; 32]>, KeyStoreError> {
-        self.staff()?.unwrap_key(wrapped)
+        self.0.staff()?.unwrap_key(wrapped)
     }
 
     fn destroy_staff_key(&self) -> Result<(), KeyStoreError> {
-        destroy(&self.staff, &self.staff_path())
+        self.0.destroy(KeyName::Staff)
     }
 
     fn destroy_transport_key(&self) -> Result<(), KeyStoreError> {
-        destroy(&self.transport, &self.transport_path())
+        self.0.destroy(KeyName::Transport)
     }
 
     fn is_insecure(&self) -> bool {
         true
+    }
+}
+
+#[derive(Debug)]
+struct KeyFiles {
+    folder: PathBuf,
+}
+
+impl KeyFiles {
+    fn path(&self, key: KeyName) -> PathBuf {
+        self.folder.join(match key {
+            KeyName::Transport => "transport.key",
+            KeyName::Staff => "staff.key",
+        })
+    }
+}
+
+impl Vault for KeyFiles {
+    fn read(&self, key: KeyName) -> Result<Option<Zeroizing<Vec<u8>>>, KeyStoreError> {
+        match fs::read(self.path(key)) {
+            Ok(bytes) => Ok(Some(Zeroizing::new(bytes))),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) if error.kind() == ErrorKind::PermissionDenied => Err(KeyStoreError::Locked),
+            Err(error) => Err(storage(&error)),
+        }
+    }
+
+    fn write(&self, key: KeyName, bytes: &[u8]) -> Result<(), KeyStoreError> {
+        write_private_file(&self.path(key), bytes).map_err(|error| storage(&error))
+    }
+
+    fn destroy(&self, key: KeyName) -> Result<(), KeyStoreError> {
+        wipe(&self.path(key)).map_err(|error| storage(&error))
     }
 }
 
@@ -126,7 +131,7 @@ pub(crate) fn lock_file(path: &Path) -> io::Result<File> {
 }
 
 /// Writes a file that only the owner may read, whole or not at all: temporary name, sync, rename, sync of the folder.
-fn write_private_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub(super) fn write_private_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let temporary = path.with_extension("tmp");
     // A left-over of a killed run may have been written with anybody's mode: it is made anew.
     match fs::remove_file(&temporary) {
@@ -145,27 +150,7 @@ fn write_private_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
     sync_parent(path)
 }
 
-/// The key that was read before, or the one of the file.
-fn load<T>(
-    loaded: &Loaded<T>,
-    path: &Path,
-    parse: impl FnOnce(&[u8]) -> Result<T, KeyStoreError>,
-) -> Result<Arc<T>, KeyStoreError> {
-    let mut loaded = loaded.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(key) = &*loaded {
-        return Ok(key.clone());
-    }
-    let key = Arc::new(parse(&read(path)?)?);
-    *loaded = Some(key.clone());
-    Ok(key)
-}
-
-/// Forgets a key and overwrites and deletes its file; what a disk keeps of old blocks is beyond a plain file's reach.
-fn destroy<T>(loaded: &Loaded<T>, path: &Path) -> Result<(), KeyStoreError> {
-    *loaded.lock().unwrap_or_else(PoisonError::into_inner) = None;
-    wipe(path).map_err(|error| storage(&error))
-}
-
+/// Overwrites and deletes a file; what a disk keeps of old blocks is beyond a plain file's reach.
 fn wipe(path: &Path) -> io::Result<()> {
     let mut file = match OpenOptions::new().write(true).open(path) {
         Ok(file) => file,
@@ -188,15 +173,7 @@ fn sync_parent(path: &Path) -> io::Result<()> {
     }
 }
 
-fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, KeyStoreError> {
-    fs::read(path).map(Zeroizing::new).map_err(|error| match error.kind() {
-        ErrorKind::NotFound => KeyStoreError::Missing,
-        ErrorKind::PermissionDenied => KeyStoreError::Locked,
-        _ => storage(&error),
-    })
-}
-
-fn storage(error: &io::Error) -> KeyStoreError {
+pub(super) fn storage(error: &io::Error) -> KeyStoreError {
     KeyStoreError::Storage(file_fault(error))
 }
 

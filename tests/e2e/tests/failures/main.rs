@@ -96,6 +96,8 @@ provocations! {
     "TZ-K01" keys::the_key_file_may_not_be_read;
     "TZ-K02" keys::plain_files_were_not_asked_for;
     "TZ-K03" keys::the_key_files_are_gone;
+    "TZ-K04" keys::no_key_store_runs_here;
+    "TZ-K05" keys::the_key_store_is_silent;
     "TZ-D01" delivery::the_desk_has_another_clinics_key;
     "TZ-D02" at_desk::the_face_folder_is_gone;
     "TZ-D03" at_desk::no_hub_runs_here;

@@ -164,7 +164,8 @@ pub(crate) fn person_without_rights_is_told(arguments: &[&str], code: FailureCod
     is_told_to_a_person(&String::from_utf8(told.stderr).unwrap(), code);
 }
 
-fn is_told_to_a_person(told: &str, code: FailureCode) {
+/// These words tell a person code, matter and remedy in Japanese and English.
+pub(crate) fn is_told_to_a_person(told: &str, code: FailureCode) {
     for texts in [Language::Ja, Language::En].map(Texts::new) {
         let words = format!("[{code}] {}\n  {}", texts.failure_title(code), texts.failure_remedy(code));
         assert!(told.contains(&words), "{told}");
