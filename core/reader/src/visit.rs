@@ -100,7 +100,7 @@ impl Conversation<'_> {
                 },
                 line = self.input.line(), if has_input => match line {
                     Some(line) => {
-                        if self.answer(&line, &shown).await? {
+                        if self.answer(line, &shown).await? {
                             shown = self.session.screen();
                             self.console.screen_anew(&shown)?;
                         }
@@ -117,10 +117,10 @@ impl Conversation<'_> {
     }
 
     /// Sends what a line says to the visit; whether the screen is to be shown again.
-    async fn answer(&mut self, line: &str, shown: &Screen) -> Result<bool, Ended> {
+    async fn answer(&mut self, line: Line, shown: &Screen) -> Result<bool, Ended> {
         let read = match self.console.form() {
-            Form::Json => intent_line::parse(line, &shown.intents),
-            Form::Words => match numbered(line, &shown.intents) {
+            Form::Json => intent_line::parse(&line, &shown.intents),
+            Form::Words => match numbered(&line, &shown.intents) {
                 Some(IntentKind::EnterPin) => match self.pin().await? {
                     Some(pin) => pin.map(Intent::EnterPin),
                     None => return Ok(true),
@@ -129,6 +129,8 @@ impl Conversation<'_> {
                 None => Err(LineError::NotOffered),
             },
         };
+        // Wiped before anything waits: it may hold a PIN.
+        drop(line);
         let refused = match read {
             Err(LineError::NotOffered) => "not-offered",
             Err(LineError::NotAPin) => "not-a-pin",

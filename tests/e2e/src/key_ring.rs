@@ -44,7 +44,8 @@ impl KeyRing {
         // Nothing on this bus is started by it: what answers is what the test started.
         let lines = format!(
             r#"<busconfig><type>session</type><listen>unix:path={}</listen><auth>EXTERNAL</auth>
-            <policy context="default"><allow send_destination="*"/><allow own="*"/></policy></busconfig>"#,
+            <policy context="default"><allow send_destination="*" eavesdrop="true"/><allow eavesdrop="true"/><allow own="*"/></policy>
+            </busconfig>"#,
             folder.join("bus").display()
         );
         fs::write(&settings, lines).expect("the folder can be written");

@@ -121,11 +121,6 @@ impl Visiting {
         self.hold_with_pauses(card, Duration::from_secs(3600));
     }
 
-    /// Takes the card away.
-    pub fn take_card_away(&mut self) {
-        self.card = None;
-    }
-
     fn hold_with_pauses(&mut self, card: SharedCard, away: Duration) {
         self.card = None;
         self.card = Some(match &self.reader {

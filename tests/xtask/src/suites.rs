@@ -119,6 +119,16 @@ static SUITES: &[Suite] = &[
         is_extra: false,
     },
     Suite {
+        name: "key-store",
+        covers: "the device's keys in the real key store of a Linux desktop: open, locked, hanging",
+        tools: &[&tools::SECRET_SERVICE],
+        steps: &[Step::new(
+            "cargo",
+            &["test", "--workspace", "--exclude", "xtask", "--test", "key_store", "--", "--ignored"],
+        )],
+        is_extra: false,
+    },
+    Suite {
         name: "reader",
         covers: "visits at a PC/SC reader, and OpenSC on the same card; tazune built with readers",
         tools: &[&tools::CLIPPY, &tools::PCSC_LIBRARY, &tools::READERS, &tools::NAMESPACES],
@@ -161,16 +171,6 @@ static SUITES: &[Suite] = &[
             Step::new("cargo", &["doc", "--workspace", "--no-deps", "--features", READER])
                 .with(&[("RUSTDOCFLAGS", "-D warnings")]),
         ],
-        is_extra: false,
-    },
-    Suite {
-        name: "key-store",
-        covers: "the device's keys in the real key store of a Linux desktop: open, locked, hanging",
-        tools: &[&tools::SECRET_SERVICE],
-        steps: &[Step::new(
-            "cargo",
-            &["test", "--workspace", "--exclude", "xtask", "--test", "key_store", "--", "--ignored"],
-        )],
         is_extra: false,
     },
     Suite {
