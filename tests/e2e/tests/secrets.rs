@@ -50,7 +50,8 @@ fn nothing_that_holds_a_key_or_a_pin_shows_it() {
     let pin = || Pin::from_entry("4911").unwrap();
     let of_pin = || Traces::of_texts(["4911"]);
     fs::write(folder.path().join("staff.key"), &staff[1..]).unwrap();
-    let damaged = FileKeyStore::open(folder.path(), InsecureFileKeys::Allowed).unwrap().sign(b"x").unwrap_err();
+    let damaged =
+        FileKeyStore::open(folder.path(), InsecureFileKeys::Allowed).unwrap().wrap_key(&wrapped_key).unwrap_err();
     let mut foreign = wrapped.clone();
     foreign[20] ^= 1;
 
