@@ -143,7 +143,7 @@ impl DeskStore for SqliteDeskStore {
     }
 
     async fn devices(&self) -> Result<Vec<DeviceSummary>, StoreError> {
-        self.database.run(|t| standing::list(t)).await
+        self.database.run(standing::list).await
     }
 
     async fn change_standing(&self, change: StandingChange) -> Result<StandingChanged, StoreError> {
@@ -181,7 +181,7 @@ impl DeskStore for SqliteDeskStore {
     }
 
     async fn untold_devices(&self) -> Result<Vec<UntoldDevice>, StoreError> {
-        self.database.run(|t| standing::untold(t)).await
+        self.database.run(standing::untold).await
     }
 
     async fn front_was_told(&self, device: &DeviceId, change: i64) -> Result<(), StoreError> {
