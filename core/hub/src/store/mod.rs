@@ -34,7 +34,7 @@ pub use sqlite::{SqliteDeskStore, SqliteFrontStore};
 pub use standing::{DeviceSummary, NewStanding, Reason, StandingChange, StandingChanged, UntoldDevice};
 
 /// A store could not do what was asked; nothing of it was done.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[error("{fault}: {detail}")]
 pub struct StoreError {
     fault: StoreFault,

@@ -1,6 +1,6 @@
 use std::{
     fs::{self, OpenOptions},
-    io,
+    io, mem,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
@@ -20,12 +20,17 @@ use crate::{
 /// Ending of the copy of a damaged database.
 const DAMAGED: &str = "damaged";
 
+/// A piece of work in a transaction, which returns how its caller is told once it is known whether that was committed.
+type Piece = Box<dyn FnOnce(&Transaction<'_>) -> Tell + Send>;
+type Tell = Box<dyn FnOnce(Result<(), StoreError>)>;
+
 /// A SQLite database with the one worker that may touch it.
 ///
 /// WAL with `synchronous=FULL`: when [`Database::run`] has returned, what it wrote survives a loss of power.
 /// The schema version is `user_version`; each step of `migrations` raises it by one.
 pub(super) struct Database {
     connection: Arc<Mutex<Connection>>,
+    waiting: Arc<Mutex<Vec<Piece>>>,
     worker: Worker,
     /// Where the whole is checked beside all other work.
     checker: Worker,
@@ -46,16 +51,33 @@ impl Database {
         let connection = prepare(path, migrations).inspect_err(|error| copy_aside_if_damaged(error, path))?;
         let (worker, checker) =
             (ports.worker("sqlite").map_err(failed)?, ports.worker("sqlite-check").map_err(failed)?);
-        Ok(Self { connection: Arc::new(Mutex::new(connection)), worker, checker, path: path.to_owned() })
+        let (connection, waiting) = (Arc::new(Mutex::new(connection)), Arc::default());
+        Ok(Self { connection, waiting, worker, checker, path: path.to_owned() })
     }
 
-    /// Runs `work` in one transaction, committed when it returns `Ok`.
+    /// Runs `work` whole or not at all; it is committed when this returns `Ok`.
+    ///
+    /// What waits for the worker at the same time shares one transaction, because a commit waits for the disk however
+    /// much it holds. Nobody hears anything before that commit; what fails by itself is undone by itself.
     pub(super) async fn run<T, W>(&self, work: W) -> Result<T, StoreError>
     where
         T: Send + 'static,
         W: FnOnce(&Transaction<'_>) -> rusqlite::Result<T> + Send + 'static,
     {
-        self.job(move |connection| transact(connection, work)).await
+        let (answer, answered) = oneshot::channel();
+        let piece: Piece = Box::new(move |transaction| {
+            let done = alone(transaction, work);
+            // A caller that went away has no use for the answer; the work is done all the same.
+            Box::new(move |committed| drop(answer.send(done.and_then(|value| committed.map(|()| value)))))
+        });
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).push(piece);
+        let (connection, waiting) = (self.connection.clone(), self.waiting.clone());
+        self.worker.give(Box::new(move || {
+            let pieces = mem::take(&mut *waiting.lock().unwrap_or_else(PoisonError::into_inner));
+            // A panic inside a transaction rolled it back.
+            transact(&mut connection.lock().unwrap_or_else(PoisonError::into_inner), pieces);
+        }));
+        answered.await.map_err(|_| failed("the database thread has ended"))?
     }
 
     /// Proves that something can be committed, by writing the version that is there.
@@ -128,13 +150,32 @@ fn failed(error: impl ToString) -> StoreError {
     StoreError::new(StoreFault::Failed, error.to_string())
 }
 
-fn transact<T>(
-    connection: &mut Connection,
+/// Does all pieces in one transaction, commits it, and tells each caller; none is left to do where an earlier job took all.
+fn transact(connection: &mut Connection, pieces: Vec<Piece>) {
+    if pieces.is_empty() {
+        return;
+    }
+    let mut tells = Vec::new();
+    let committed = connection.transaction_with_behavior(TransactionBehavior::Immediate).and_then(|transaction| {
+        tells.extend(pieces.into_iter().map(|piece| piece(&transaction)));
+        transaction.commit()
+    });
+    let committed = committed.map_err(StoreError::from);
+    tells.into_iter().for_each(|tell| tell(committed.clone()));
+}
+
+/// Undoes what `work` did when it fails, and nothing that others did in the same transaction.
+fn alone<T>(
+    transaction: &Transaction<'_>,
     work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
 ) -> Result<T, StoreError> {
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let value = work(&transaction)?;
-    transaction.commit()?;
+    transaction.execute_batch("SAVEPOINT piece")?;
+    let done = work(transaction);
+    // After some failures SQLite has undone the whole transaction: then this fails, and so will the commit.
+    let ended = if done.is_ok() { "RELEASE piece" } else { "ROLLBACK TO piece; RELEASE piece" };
+    let ended = transaction.execute_batch(ended);
+    let value = done?;
+    ended?;
     Ok(value)
 }
 
@@ -242,6 +283,7 @@ impl From<rusqlite::Error> for StoreError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ports::Job;
 
     const SCHEMA: &[&str] = &["CREATE TABLE word (word TEXT PRIMARY KEY) STRICT"];
 
@@ -260,6 +302,68 @@ mod tests {
         assert_eq!(failed.await.unwrap_err().fault(), StoreFault::Failed);
         let count = database.run(|t| t.query_row("SELECT count(*) FROM word", [], |row| row.get::<_, i64>(0)));
         assert_eq!(count.await.unwrap(), 0);
+    }
+
+    /// A worker that does nothing until it is told to, so that work gathers.
+    fn held_back() -> (Ports, impl Fn()) {
+        let jobs = Arc::<Mutex<Vec<Job>>>::default();
+        let worker = Worker::new({
+            let jobs = jobs.clone();
+            move |job| jobs.lock().unwrap().push(job)
+        });
+        (Ports { worker: Some(worker), ..Ports::system() }, move || {
+            let jobs = mem::take(&mut *jobs.lock().unwrap());
+            jobs.into_iter().for_each(|job| job());
+        })
+    }
+
+    /// Frames of the log that end a transaction: those that name the size of the database after it.
+    fn commits(path: &Path) -> usize {
+        let log = fs::read(log_of(path)).unwrap();
+        let page_bytes = u32::from_be_bytes(log[8..12].try_into().unwrap()) as usize;
+        log[32..].chunks(24 + page_bytes).filter(|frame| frame[4..8] != [0; 4]).count()
+    }
+
+    #[tokio::test]
+    async fn what_waits_is_committed_together_and_what_fails_is_undone_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("db");
+        let (ports, work_off) = held_back();
+        let database = Database::open(&path, SCHEMA, &ports).unwrap();
+        let before = commits(&path);
+        let first = database.run(|t| t.execute("INSERT INTO word VALUES ('first')", []));
+        let fails = database.run(|t| {
+            t.execute("INSERT INTO word VALUES ('lost')", [])?;
+            t.execute("INSERT INTO word VALUES ('first')", [])
+        });
+        let last = database.run(|t| t.execute("INSERT INTO word VALUES ('last')", []));
+        let (first, fails, last, ()) = tokio::join!(biased; first, fails, last, async { work_off() });
+        assert_eq!((first.unwrap(), last.unwrap()), (1, 1));
+        assert_eq!(fails.unwrap_err().fault(), StoreFault::Failed);
+        assert_eq!(commits(&path), before + 1);
+        let words: String = Connection::open(&path)
+            .unwrap()
+            .query_row("SELECT group_concat(word, ' ' ORDER BY word) FROM word", [], |row| row.get(0))
+            .unwrap();
+        assert_eq!(words, "first last");
+    }
+
+    #[tokio::test]
+    async fn nobody_is_told_of_success_when_the_commit_fails() {
+        const LINKED: &[&str] = &["
+            CREATE TABLE word (word TEXT PRIMARY KEY) STRICT;
+            CREATE TABLE used (word TEXT REFERENCES word DEFERRABLE INITIALLY DEFERRED) STRICT;
+        "];
+        let folder = tempfile::tempdir().unwrap();
+        let (ports, work_off) = held_back();
+        let database = Database::open(&folder.path().join("db"), LINKED, &ports).unwrap();
+        database.connection.lock().unwrap().pragma_update(None, "foreign_keys", true).unwrap();
+        let insert = |sql: &'static str| database.run(move |t| t.execute(sql, []));
+        let (good, bad) = (insert("INSERT INTO word VALUES ('word')"), insert("INSERT INTO used VALUES ('missing')"));
+        let (good, bad, ()) = tokio::join!(biased; good, bad, async { work_off() });
+        assert!(good.is_err() && bad.is_err(), "which of the two SQLite found out only at the end");
+        let (again, ()) = tokio::join!(biased; insert("INSERT INTO word VALUES ('word')"), async { work_off() });
+        assert_eq!(again.unwrap(), 1, "nothing of it had stayed");
     }
 
     #[tokio::test]
