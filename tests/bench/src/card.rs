@@ -72,7 +72,16 @@ enum Hold {
     Two,
 }
 
-fn good_card() -> CardSpec {
+/// Bytes of a command and of its answer; nothing for what is no command.
+pub(crate) fn exchange(entry: &LogEntry) -> Option<(usize, usize)> {
+    match entry {
+        LogEntry::Command { command, answer } => Some((command.len(), answer.as_ref().map_or(0, Vec::len))),
+        _ => None,
+    }
+}
+
+/// What a card with nothing wrong with it is made of.
+pub(crate) fn good_card() -> CardSpec {
     CardSpec::issued(&TestCa::user(), &CertificateSpec::valid_on(VISIT_ON))
 }
 
@@ -95,10 +104,6 @@ fn authentication(
         }
     };
     run(&mut Authenticate::new(&reading, pin(), b"a challenge and a consent"), &mut card, continuity);
-    let exchange = |entry: &LogEntry| match entry {
-        LogEntry::Command { command, answer } => Some((command.len(), answer.as_ref().map_or(0, Vec::len))),
-        _ => None,
-    };
     Authentication {
         name,
         target,

@@ -1,48 +1,62 @@
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng as _};
 use rusqlite::Connection;
-use tazune_engine::{Device, DeviceConfig, DraftId, KeyStore, MemoryKeyStore, SystemClock};
+use tazune_engine::{Device, DeviceConfig, DraftId, KeyStore, Ports, SystemClock};
 use tazune_link::{
     envelope::{self, Envelope, EnvelopeHeader},
-    keys::{OpeningKey, SealingKey},
+    keys::{OpeningKey, SealingKey, VerifyingKey},
     pairing::{GatewaySettings, Settings},
     record::UnsignedRecord,
 };
-use tazune_model::{Bytes, Clock as _, RecordId};
+use tazune_model::{Bytes, Clock as _, RecordId, VisitRecord};
 use tazune_sim::TestCa;
 use tazune_visit::{UnsealedVisit, Visit};
 
 use crate::visit;
 
-/// The engine's device in a folder of its own, with keys in memory, and the one draft that all measurements use.
+/// The engine's device in a folder of its own, and the one draft that all measurements use.
 pub(crate) struct TestDevice {
     device: Device,
-    keys: Arc<MemoryKeyStore>,
+    keys: Arc<dyn KeyStore>,
     clinic_key: SealingKey,
     draft: DraftId,
     database: PathBuf,
 }
 
+/// What a device knows of its clinic, as far as a measurement needs it.
+pub(crate) struct Clinic {
+    pub(crate) key: SealingKey,
+    pub(crate) receipt_key: VerifyingKey,
+}
+
+impl Clinic {
+    /// One whose records nobody opens.
+    pub(crate) fn nowhere(keys: &dyn KeyStore) -> Self {
+        keys.make_keys().expect("the store takes keys");
+        let key = OpeningKey::from_bytes(&[7; 32]).expect("32 bytes are a key").sealing_key();
+        Self { key, receipt_key: keys.transport_public().expect("the keys were made") }
+    }
+}
+
 impl TestDevice {
-    /// A paired device in an empty folder.
+    /// A device of that clinic in an empty folder.
     ///
-    /// The row of a pairing is written past the engine: no front has to answer here.
-    pub(crate) async fn open(folder: &Path) -> Self {
-        let keys = Arc::new(MemoryKeyStore::new());
-        keys.make_keys().expect("memory takes keys");
+    /// The row of its pairing is written past the engine: nobody has to approve it here.
+    pub(crate) async fn open(folder: &Path, keys: Arc<dyn KeyStore>, clinic: &Clinic, ports: Ports) -> Self {
+        keys.make_keys().expect("the store takes keys");
         let config = DeviceConfig { folder: folder.to_path_buf(), keys: keys.clone(), clock: Arc::new(SystemClock) };
-        let device = Device::open(config).await.expect("the folder is empty and writable");
-        let clinic_key = OpeningKey::from_bytes(&[7; 32]).expect("32 bytes are a key").sealing_key();
+        let device = Device::open_with(config, ports).await.expect("the folder is empty and writable");
         let database = folder.join("device.db");
         let connection = Connection::open(&database).expect("the device made it");
         let insert = "INSERT INTO meta (name, value) VALUES ('pairing', ?1)";
-        connection.execute(insert, [pairing(&*keys, &clinic_key)]).expect("the table is there");
+        connection.execute(insert, [pairing(clinic)]).expect("the table is there");
         let draft = DraftId::make(&mut ChaCha20Rng::seed_from_u64(1));
-        Self { device, keys, clinic_key, draft, database }
+        Self { device, keys, clinic_key: clinic.key.clone(), draft, database }
     }
 
     /// Saves a visit as the draft, which is not there.
@@ -62,16 +76,25 @@ impl TestDevice {
 
     /// What [`Self::seal`] computes, without the store; the steps are the engine's.
     pub(crate) fn seal_in_memory(&self, visit: UnsealedVisit, generator: &mut ChaCha20Rng) -> Envelope {
-        let sign = |bytes: Vec<u8>| Bytes(self.keys.sign(&bytes).expect("the keys were made"));
         let now = SystemClock.now();
         let record = visit.finish(RecordId::make(now, &[7; 10]), now);
-        let unsigned = UnsignedRecord::new(&record);
-        let signature = sign(unsigned.bytes_to_sign());
-        let header = EnvelopeHeader::new(&self.clinic_key, &record);
-        let unsigned = envelope::seal(&self.clinic_key, header, &unsigned.sign(signature), generator);
-        let unsigned = unsigned.expect("the record is not too large");
-        let signature = sign(unsigned.bytes_to_sign());
-        unsigned.sign(signature)
+        let sign = |bytes: Vec<u8>| Bytes(self.keys.sign(&bytes).expect("the keys were made"));
+        seal_record(&record, &self.clinic_key, sign, generator)
+    }
+
+    /// Returns once nothing is at work in the store any more, as the wipe of its log after a sealing is.
+    pub(crate) async fn rest(&self) {
+        self.device.queue().await.expect("the store can be read");
+    }
+
+    /// Hands in what waits and collects the receipts.
+    pub(crate) async fn deliver(&self, receipts_within: Duration) {
+        self.device.deliver_now(receipts_within).await.expect("front and desk run");
+    }
+
+    /// How many records the clinic has accepted.
+    pub(crate) async fn accepted_count(&self) -> usize {
+        self.device.queue().await.expect("the store can be read").accepted_count()
     }
 
     /// The sealed bytes of a record.
@@ -82,8 +105,24 @@ impl TestDevice {
     }
 }
 
+/// Signs and seals a record as the engine does.
+pub(crate) fn seal_record(
+    record: &VisitRecord,
+    clinic_key: &SealingKey,
+    sign: impl Fn(Vec<u8>) -> Bytes,
+    generator: &mut ChaCha20Rng,
+) -> Envelope {
+    let unsigned = UnsignedRecord::new(record);
+    let signature = sign(unsigned.bytes_to_sign());
+    let header = EnvelopeHeader::new(clinic_key, record);
+    let unsigned = envelope::seal(clinic_key, header, &unsigned.sign(signature), generator);
+    let unsigned = unsigned.expect("the record is not too large");
+    let signature = sign(unsigned.bytes_to_sign());
+    unsigned.sign(signature)
+}
+
 /// A pairing as the engine keeps it.
-fn pairing(keys: &dyn KeyStore, clinic_key: &SealingKey) -> Vec<u8> {
+fn pairing(clinic: &Clinic) -> Vec<u8> {
     let settings = Settings {
         gateway: GatewaySettings {
             url: "https://gateway.invalid".into(),
@@ -96,14 +135,14 @@ fn pairing(keys: &dyn KeyStore, clinic_key: &SealingKey) -> Vec<u8> {
     };
     let pairing = serde_json::json!({
         "device_id": "bench-1",
-        "tenant": "9918000010",
+        "tenant": visit::INSTITUTION,
         "settings": settings,
         "fronts": ["https://front.invalid"],
         "paired_at": visit::now(),
         "spki_sha256": "00".repeat(32),
         "certificates": [],
-        "clinic_key": clinic_key,
-        "receipt_key": keys.transport_public().expect("the keys were made"),
+        "clinic_key": clinic.key,
+        "receipt_key": clinic.receipt_key,
         "opening_key": "",
     });
     pairing.to_string().into_bytes()

@@ -2,6 +2,7 @@
 
 use crate::{
     card::Authentication,
+    peers::Peer,
     report::{Row, ratio},
 };
 
@@ -11,25 +12,37 @@ const COMMAND_MS: f64 = 15.0;
 const BYTE_MS: f64 = 0.0944;
 /// Nominal time of one RSA-2048 signature in the card. Source: card-protocol §10.3.
 const SIGNATURE_MS: f64 = 300.0;
-/// OpenSC's 18 commands under this model. Source: card-protocol §11; not run here.
-const OPENSC_MS: f64 = 764.0;
 
-pub(crate) fn rows(authentications: &[Authentication]) -> Vec<Row> {
-    authentications.iter().map(row).collect()
+pub(crate) fn rows(authentications: &[Authentication], peers: &[Peer]) -> Vec<Row> {
+    authentications.iter().map(|authentication| row(authentication, peers)).collect()
 }
 
-fn row(authentication: &Authentication) -> Row {
+fn row(authentication: &Authentication, peers: &[Peer]) -> Row {
     let Authentication { name, target, exchanges, .. } = authentication;
     let ours = modelled_ms(exchanges);
-    let bytes: usize = exchanges.iter().map(|(sent, received)| sent + received).sum();
+    let (mut references, mut ratios) = (Vec::new(), Vec::new());
+    for Peer { name, exchanges } in peers {
+        match exchanges {
+            Ok(exchanges) => {
+                references.push(format!("{name} {}", shown(exchanges)));
+                ratios.push(ratio(ours, modelled_ms(exchanges)));
+            }
+            Err(why) => references.push(format!("{name} not run: {why}")),
+        }
+    }
     let share = target.and_then(|target| target.time_share);
     Row {
         metric: format!("P2 modelled time, {name}"),
-        ours: format!("{ours:.0} ms ({} commands, {bytes} bytes)", exchanges.len()),
-        reference: format!("OpenSC {OPENSC_MS:.0} ms (quoted)"),
-        ratio: ratio(ours, OPENSC_MS),
-        target: share.map_or("–".into(), |share| format!("≤ {share}")),
+        ours: shown(exchanges),
+        reference: references.join(", "),
+        ratio: if ratios.is_empty() { "–".into() } else { ratios.join(", ") },
+        target: share.map_or("–".into(), |share| format!("≤ {share} of OpenSC")),
     }
+}
+
+fn shown(exchanges: &[(usize, usize)]) -> String {
+    let bytes: usize = exchanges.iter().map(|(sent, received)| sent + received).sum();
+    format!("{:.0} ms ({} commands, {bytes} bytes)", modelled_ms(exchanges), exchanges.len())
 }
 
 /// Modelled time of commands of which one signs; each is its bytes and those of its answer.

@@ -38,6 +38,14 @@ impl Report {
     }
 }
 
+/// The line of something that could not be measured here, and why.
+pub(crate) fn not_run(metric: &str, why: &str) -> Row {
+    let [none, blank, target] = ["–"; 3].map(Into::into);
+    // A bar would end the cell, and so would a line.
+    let why = why.replace('|', "/").replace('\n', " ");
+    Row { metric: metric.into(), ours: none, reference: format!("not run: {why}"), ratio: blank, target }
+}
+
 /// Median and 99th percentile, as the table shows them.
 pub(crate) fn p50_p99(samples: &Samples) -> String {
     format!("p50 {:.3} ms, p99 {:.3} ms", samples.percentile_ms(50), samples.percentile_ms(99))

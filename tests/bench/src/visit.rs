@@ -2,7 +2,8 @@ use jiff::{SignedDuration, tz::TimeZone};
 use tazune_card::Signature;
 use tazune_link::keys::sha256;
 use tazune_model::{
-    ConsentItem, DeviceId, InstitutionCode, Language, Personal, PlannedPatient, Sex, StaffId, Timestamp,
+    ConsentItem, DeviceId, InstitutionCode, Language, Personal, PlannedPatient, RecordId, Sex, StaffId, Timestamp,
+    VisitRecord,
 };
 use tazune_visit::{AnswerReceived, Challenge, Effect, Event, Intent, UnsealedVisit, Visit, VisitSetup};
 
@@ -10,6 +11,9 @@ use crate::card::{self, VISIT_ON};
 
 /// Message 002 about an invented person, some four kilobytes.
 pub(crate) const ANSWER: &[u8] = include_bytes!("../../vectors/oqs/answer-valid.xml");
+
+/// The clinic of every visit here.
+pub(crate) const INSTITUTION: &str = "9918000010";
 
 /// The instant of every event here: eleven in the morning in Japan.
 pub(crate) fn now() -> Timestamp {
@@ -56,6 +60,11 @@ pub(crate) fn unsealed_without_answer() -> UnsealedVisit {
     to_seal(&mut visit)
 }
 
+/// The record of a visit, under an id that is not meant to stay.
+pub(crate) fn record(unsealed: UnsealedVisit) -> VisitRecord {
+    unsealed.finish(RecordId::make(now(), &[7; 10]), now())
+}
+
 fn to_seal(visit: &mut Visit) -> UnsealedVisit {
     let effects = on(visit, Event::Intent(Intent::ConfirmCardReturned));
     let sealed = effects.into_iter().find_map(|effect| match effect {
@@ -77,7 +86,7 @@ fn challenge() -> Challenge {
 /// A visit planned for the person of [`ANSWER`].
 fn setup() -> VisitSetup {
     VisitSetup {
-        institution: InstitutionCode::new("9918000010").expect("ten digits"),
+        institution: InstitutionCode::new(INSTITUTION).expect("ten digits"),
         device_id: DeviceId::new("bench-1").expect("a short word"),
         staff: StaffId::new("staff-mihon").expect("a short word"),
         patient: Some(PlannedPatient {

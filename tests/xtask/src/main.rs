@@ -37,7 +37,7 @@ enum Task {
     /// Runs simulated schedules of device, front and desk, as many as are asked for.
     Sim(sim::Options),
     /// Measures the numbers to hold and shows `target/bench/report.md`.
-    Bench,
+    Bench(bench::Options),
 }
 
 fn main() -> ExitCode {
@@ -48,7 +48,7 @@ fn main() -> ExitCode {
         Task::Fuzz(options) => fuzz::fuzz(&options),
         Task::Bindings(options) => bindings::bindings(&options),
         Task::Sim(options) => sim::sim(&options),
-        Task::Bench => bench::bench(),
+        Task::Bench(options) => bench::bench(&options),
     };
     if succeeded { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

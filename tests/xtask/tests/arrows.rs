@@ -39,6 +39,8 @@ const EVERYTHING: &[&str] = &[
     "tazune-bindings",
     "tazune-hub",
     "tazune-sim",
+    // The rig with readers, and how programs are started.
+    "tazune-e2e",
 ];
 
 /// Crates of ours that the tests of any crate may use besides.
