@@ -64,6 +64,14 @@ impl KeyStore for Keys {
     fn unwrap_key(&self, wrapped: &[u8]) -> Result<Zeroizing<[u8; 32]>, KeyStoreError> {
         self.staff.unwrap_key(wrapped)
     }
+
+    fn destroy_staff_key(&self) -> Result<(), KeyStoreError> {
+        self.staff.destroy_staff_key()
+    }
+
+    fn destroy_transport_key(&self) -> Result<(), KeyStoreError> {
+        unreachable!("nobody revokes this device")
+    }
 }
 
 /// The way to the front, with a count of the requests that go it.
