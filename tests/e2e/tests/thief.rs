@@ -36,7 +36,7 @@ impl Stolen {
         let mut sealed = tablet.begin_visit(&PLANNED);
         sealed.hold(clinic.card("valid"));
         sealed.until("sealed", |_| {});
-        sealed.finish();
+        assert_eq!(sealed.finish().code(), 10, "saved, and not at the clinic");
         let mut draft = tablet.begin_visit(&PLANNED);
         draft.hold(clinic.card("valid"));
         draft.until("enter-pin", |_| {});
