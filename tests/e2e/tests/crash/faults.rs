@@ -109,7 +109,10 @@ fn a_hub_whose_writes_fail_names_it_and_goes_on_where_it_was() {
                     }
                     let ended = scene.clinic.end_hub().expect("it ran");
                     let story = told(&scene.disk, story);
-                    assert_eq!(ended.code(), 0, "{story}: it stops when asked to:\n{}", ended.transcript);
+                    // The last writes bring the database to rest; where they fail, the stop is a named failure.
+                    if ended.code() != 0 {
+                        ended_well(&ended, &story);
+                    }
                     assert!(!panicked(&ended.transcript), "{story}: {}", ended.transcript);
                 }
                 Err(ended) => {
