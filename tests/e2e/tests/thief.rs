@@ -102,6 +102,7 @@ fn what_lies_in_clear_names_the_clinic_its_hub_and_no_patient() {
     let stolen = Stolen::take();
     let device = stolen.tablet.data();
     assert!(stolen.people.found_in_folder(device).is_empty());
-    let clear = Traces::of_texts([INSTITUTION, &stolen.front]).found_in_folder(device);
-    assert_eq!(clear.len(), 2, "institution and address of the front: {clear:?}");
+    for clear in [INSTITUTION, &stolen.front] {
+        assert!(!Traces::of_texts([clear]).found_in_folder(device).is_empty(), "{clear}");
+    }
 }
