@@ -37,8 +37,11 @@ fn told(output: &Output) -> (i32, String, String) {
 }
 
 #[test]
-fn keys_in_plain_files_have_to_be_asked_for() {
+fn keys_in_plain_files_have_to_be_asked_for_each_time() {
     let folder = folder();
+    let keys = folder.path().join("keys");
+    std::fs::create_dir(&keys).unwrap();
+    std::fs::write(keys.join("transport.key"), "whatever it holds").unwrap();
     let (code, said, complained) = told(&run(folder.path(), &["queue"], ""));
     assert_eq!((code, said.as_str()), (8, ""));
     assert!(complained.contains("[TZ-K02]") && complained.contains("--insecure-file-keys"), "{complained}");
