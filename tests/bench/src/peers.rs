@@ -23,17 +23,19 @@ const PIN: &str = "1234";
 /// A project of its own, with its own lock file: nothing of it is linked here.
 const MYNA_CARD: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/peers/myna-card");
 
+/// For every command its bytes and those of its answer; or why there are none.
+type Exchanges = Result<Vec<(usize, usize)>, String>;
+
 /// One authentication by another program, as the virtual card's log tells it.
 pub(crate) struct Peer {
     pub(crate) name: &'static str,
-    /// For every command its bytes and those of its answer; or why there are none.
-    pub(crate) exchanges: Result<Vec<(usize, usize)>, String>,
+    pub(crate) exchanges: Exchanges,
 }
 
 /// Runs OpenSC and myna-card; `folder` takes what they need and what is built for them.
 pub(crate) fn run(folder: &Path) -> [Peer; 2] {
     let peers = reader_is_possible().and_then(|()| Reader::open(folder));
-    let with_reader = |run: fn(&Reader<'_>) -> Result<Vec<(usize, usize)>, String>| match &peers {
+    let with_reader = |run: fn(&Reader<'_>) -> Exchanges| match &peers {
         Ok(reader) => run(reader),
         Err(why) => Err(why.clone()),
     };
@@ -110,7 +112,7 @@ impl<'a> Reader<'a> {
 }
 
 /// Certificate and signature are two programs; the second's binding, which repeats the first's, is left out.
-fn opensc(reader: &Reader<'_>) -> Result<Vec<(usize, usize)>, String> {
+fn opensc(reader: &Reader<'_>) -> Exchanges {
     let mut all = reader.commands_of("pkcs15-tool", &["-r", "0", "--read-certificate", "01"])?;
     let sign = ["-r", "0", "--sign", "--key", "01", "--pin", PIN, "--sha-256", "--pkcs1", "-R", "-i", "hash", "-o"];
     let signing = reader.commands_of("pkcs15-crypt", &[&sign[..], &["signature"]].concat())?;
@@ -119,7 +121,7 @@ fn opensc(reader: &Reader<'_>) -> Result<Vec<(usize, usize)>, String> {
     Ok(all.iter().filter_map(card::exchange).collect())
 }
 
-fn myna_card(reader: &Reader<'_>) -> Result<Vec<(usize, usize)>, String> {
+fn myna_card(reader: &Reader<'_>) -> Exchanges {
     let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/bench/myna-card");
     let built = Command::new("cargo")
         .args(["build", "--release", "--locked", "--quiet", "--manifest-path"])
