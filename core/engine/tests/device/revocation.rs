@@ -33,10 +33,10 @@ struct WatchedKeys {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kill {
-    BeforeStaffKey,
-    AfterStaffKey,
-    BeforeTransportKey,
-    AfterTransportKey,
+    BeforeStaff,
+    AfterStaff,
+    BeforeTransport,
+    AfterTransport,
 }
 
 impl WatchedKeys {
@@ -78,13 +78,13 @@ impl KeyStore for WatchedKeys {
     }
 
     fn destroy_staff_key(&self) -> Result<(), KeyStoreError> {
-        let is_killed = self.step("staff key", Kill::BeforeStaffKey, Kill::AfterStaffKey)?;
+        let is_killed = self.step("staff key", Kill::BeforeStaff, Kill::AfterStaff)?;
         self.keys.destroy_staff_key()?;
         die(is_killed)
     }
 
     fn destroy_transport_key(&self) -> Result<(), KeyStoreError> {
-        let is_killed = self.step("transport key", Kill::BeforeTransportKey, Kill::AfterTransportKey)?;
+        let is_killed = self.step("transport key", Kill::BeforeTransport, Kill::AfterTransport)?;
         self.keys.destroy_transport_key()?;
         die(is_killed)
     }
@@ -145,7 +145,7 @@ async fn what_the_staff_can_read_goes_first_then_the_records_then_the_transport_
 
 #[tokio::test]
 async fn a_kill_between_any_two_steps_is_made_good_at_the_next_start() {
-    for kill in [Kill::BeforeStaffKey, Kill::AfterStaffKey, Kill::BeforeTransportKey, Kill::AfterTransportKey] {
+    for kill in [Kill::BeforeStaff, Kill::AfterStaff, Kill::BeforeTransport, Kill::AfterTransport] {
         let rig = Rig::new().await;
         let (device, keys) = loaded(&rig).await;
         rig.clinic.revoke_with(Some(rig.clinic.tombstone(|_| {})));
@@ -157,8 +157,8 @@ async fn a_kill_between_any_two_steps_is_made_good_at_the_next_start() {
 
         let device = open(rig.folder.path(), keys.clone(), rig.clock.clone()).await;
         let expected = match kill {
-            Kill::BeforeStaffKey | Kill::AfterStaffKey => Revocation::Destroying,
-            Kill::BeforeTransportKey | Kill::AfterTransportKey => Revocation::Closing,
+            Kill::BeforeStaff | Kill::AfterStaff => Revocation::Destroying,
+            Kill::BeforeTransport | Kill::AfterTransport => Revocation::Closing,
         };
         assert_eq!(state(&device).await, Some(expected), "{kill:?}: a step that fails again is kept for later");
         let (draft, unpaired) = (DraftId::make(&mut generator()), Rig::new().await);
