@@ -133,8 +133,9 @@ impl Hub {
     pub(crate) fn add_to_desk(&self, identity: &Identity) {
         let connection = Connection::open(self.desk_folder().join("desk.sqlite")).expect("the desk made it");
         let (key, sealing) = (json!(identity.verifying_key()).to_string(), json!(self.clinic_key()).to_string());
-        let insert = "INSERT INTO device (device, name, model, os, device_key, sealing_key, paired_at)
-             VALUES (?1, '', '', '', ?2, ?3, ?4)";
+        let insert = "INSERT INTO device
+             (device, name, model, os, device_key, sealing_key, paired_at, certificate_expires_at)
+             VALUES (?1, '', '', '', ?2, ?3, ?4, ?4)";
         let values = [identity.device.as_str(), &key, &sealing, &SystemClock.now().to_string()];
         connection.execute(insert, values).expect("the table is there");
     }

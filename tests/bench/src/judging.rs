@@ -5,6 +5,7 @@ use std::{
     io::Write as _,
     path::Path,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -22,7 +23,10 @@ use tazune_link::{
 };
 use tazune_model::Bytes;
 use tazune_visit::UnsealedVisit;
-use tokio::sync::{Notify, mpsc};
+use tokio::{
+    sync::{Notify, mpsc},
+    time::timeout,
+};
 
 use crate::{
     hub::{Hub, Identity},
@@ -34,6 +38,9 @@ use crate::{
 
 /// Desk and reference take turns, so that what else the machine does meets both.
 const ROUNDS: usize = 2;
+
+/// Far more than a round takes: a desk that never says its receipts is a failure, not a long wait.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A front inside this process: hands out one batch of envelopes, and takes the receipts.
 struct Mailbox {
@@ -133,9 +140,12 @@ async fn measure(
         reference += watch.elapsed().as_secs_f64();
         let watch = Stopwatch::start();
         give.send(envelopes.into_iter().map(Bytes).collect()).expect("the desk asks");
-        while mailbox.receipts.lock().unwrap_or_else(PoisonError::into_inner).len() < round * records {
-            mailbox.receipted.notified().await;
-        }
+        let receipted = async {
+            while mailbox.receipts.lock().unwrap_or_else(PoisonError::into_inner).len() < round * records {
+                mailbox.receipted.notified().await;
+            }
+        };
+        timeout(PATIENCE, receipted).await.expect("the desk judges what it is offered");
         ours += watch.elapsed().as_secs_f64();
     }
     let stored = Connection::open(hub.desk_folder().join("desk.sqlite")).expect("the desk made it");

@@ -2,8 +2,12 @@ use std::{
     fmt,
     io::{BufRead, BufReader},
     ops::AddAssign,
+    os::unix::process::CommandExt as _,
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    sync::mpsc::{self, RecvTimeoutError, Sender},
+    thread::{self, JoinHandle},
+    time::Duration,
 };
 
 /// One command of a suite or an installation, run in the root of the workspace.
@@ -40,15 +44,26 @@ impl Step {
 
     /// Runs the step; what it prints is passed on line by line, so that long work shows its progress.
     pub(crate) fn run(&self) -> Ran {
+        self.run_within(None)
+    }
+
+    /// Runs the step; what takes longer than `limit` is ended with everything it started, and has failed.
+    pub(crate) fn run_within(&self, limit: Option<Duration>) -> Ran {
         println!("$ {self}");
         let mut counts = Counts::default();
-        let mut child = match self.command().stdout(Stdio::piped()).spawn() {
+        let mut command = self.command();
+        if limit.is_some() {
+            // A group of its own can be ended whole; without a limit it stays in the terminal's, for the sake of Ctrl-C.
+            command.process_group(0);
+        }
+        let mut child = match command.stdout(Stdio::piped()).spawn() {
             Ok(child) => child,
             Err(error) => {
                 println!("cannot start {}: {error}", self.program);
                 return Ran { succeeded: false, counts };
             }
         };
+        let watch = limit.map(|limit| Watch::start(child.id(), limit));
         let output = child.stdout.take().expect("standard output was asked for as a pipe");
         for line in BufReader::new(output).split(b'\n').map_while(Result::ok) {
             let line = String::from_utf8_lossy(&line);
@@ -57,7 +72,9 @@ impl Step {
                 counts += of_one_program;
             }
         }
-        Ran { succeeded: child.wait().is_ok_and(|status| status.success()), counts }
+        let succeeded = child.wait().is_ok_and(|status| status.success());
+        drop(watch);
+        Ran { succeeded, counts }
     }
 
     /// Whether the step succeeds; what it prints is dropped.
@@ -81,6 +98,35 @@ impl fmt::Display for Step {
         }
         write!(f, "{}", self.program)?;
         self.arguments.iter().try_for_each(|argument| write!(f, " {}", quoted(argument)))
+    }
+}
+
+/// Ends a group of processes when it is not dropped in time.
+struct Watch {
+    /// Closed when the watch is over.
+    over: Option<Sender<()>>,
+    watching: Option<JoinHandle<()>>,
+}
+
+impl Watch {
+    fn start(group: u32, limit: Duration) -> Self {
+        let (over, is_over) = mpsc::channel();
+        let watching = thread::spawn(move || {
+            if is_over.recv_timeout(limit) == Err(RecvTimeoutError::Timeout) {
+                println!("took longer than {} s: ended", limit.as_secs());
+                let _ = Command::new("kill").args(["-KILL", "--", &format!("-{group}")]).status();
+            }
+        });
+        Self { over: Some(over), watching: Some(watching) }
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.over.take();
+        if let Some(watching) = self.watching.take() {
+            let _ = watching.join();
+        }
     }
 }
 
@@ -172,6 +218,14 @@ mod tests {
         assert_eq!(ran.counts, Counts { passed: 5, failed: 0, skipped: 0 });
         assert!(!Step::new("sh", &["-c", "exit 3"]).run().succeeded);
         assert!(!Step::new("a-program-that-nobody-has", &[]).run().succeeded);
+    }
+
+    #[test]
+    fn a_step_that_takes_too_long_is_ended_with_what_it_started_and_fails() {
+        let limit = Some(Duration::from_millis(200));
+        // The inner one holds the pipe open, as a test program that hangs does.
+        assert!(!Step::new("sh", &["-c", "sh -c 'sleep 600'; true"]).run_within(limit).succeeded);
+        assert!(Step::new("sh", &["-c", "true"]).run_within(Some(Duration::from_secs(600))).succeeded);
     }
 
     #[test]

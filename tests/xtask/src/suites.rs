@@ -7,6 +7,9 @@ use crate::{
     tools::{self, READER, Tool, WINDOWS},
 };
 
+/// Longest a step may take where nobody watches: one that hangs must not hide what the others would show.
+const LIMIT_IN_CI: Duration = Duration::from_mins(25);
+
 /// What to run, and what to do when a tool is missing.
 #[derive(clap::Args, Default)]
 pub(crate) struct Options {
@@ -295,10 +298,11 @@ impl Suite {
 
     /// Runs the steps up to the first that fails; a suite that prints no counts counts as one test.
     fn run_steps(&self) -> (&'static str, Counts) {
+        let limit = tools::is_ci().then_some(LIMIT_IN_CI);
         let mut counts = Counts::default();
         let mut succeeded = true;
         for step in self.steps {
-            let ran = step.run();
+            let ran = step.run_within(limit);
             counts += ran.counts;
             succeeded = ran.succeeded;
             if !succeeded {
