@@ -20,8 +20,9 @@ use crate::{
 /// Ending of the copy of a damaged database.
 const DAMAGED: &str = "damaged";
 
-/// A piece of work in a transaction, which returns how its caller is told once it is known whether that was committed.
-type Piece = Box<dyn FnOnce(&Transaction<'_>) -> Tell + Send>;
+/// A piece of work in a transaction, or without one if none could begin, which returns how its caller is told once it is
+/// known whether that was committed.
+type Piece = Box<dyn FnOnce(Result<&Transaction<'_>, StoreError>) -> Tell + Send>;
 type Tell = Box<dyn FnOnce(Result<(), StoreError>)>;
 
 /// A SQLite database with the one worker that may touch it.
@@ -66,7 +67,7 @@ impl Database {
     {
         let (answer, answered) = oneshot::channel();
         let piece: Piece = Box::new(move |transaction| {
-            let done = alone(transaction, work);
+            let done = transaction.and_then(|transaction| alone(transaction, work));
             // A caller that went away has no use for the answer; the work is done all the same.
             Box::new(move |committed| drop(answer.send(done.and_then(|value| committed.map(|()| value)))))
         });
@@ -155,12 +156,14 @@ fn transact(connection: &mut Connection, pieces: Vec<Piece>) {
     if pieces.is_empty() {
         return;
     }
-    let mut tells = Vec::new();
-    let committed = connection.transaction_with_behavior(TransactionBehavior::Immediate).and_then(|transaction| {
-        tells.extend(pieces.into_iter().map(|piece| piece(&transaction)));
-        transaction.commit()
-    });
-    let committed = committed.map_err(StoreError::from);
+    let (tells, committed): (Vec<Tell>, _) =
+        match connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(StoreError::from) {
+            Ok(transaction) => {
+                let tells = pieces.into_iter().map(|piece| piece(Ok(&transaction))).collect();
+                (tells, transaction.commit().map_err(StoreError::from))
+            }
+            Err(error) => (pieces.into_iter().map(|piece| piece(Err(error.clone()))).collect(), Err(error)),
+        };
     tells.into_iter().for_each(|tell| tell(committed.clone()));
 }
 
@@ -169,9 +172,13 @@ fn alone<T>(
     transaction: &Transaction<'_>,
     work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
 ) -> Result<T, StoreError> {
+    // After some failures SQLite has undone the whole transaction. The commit will fail then, and a savepoint would begin
+    // a transaction of its own, whose end commits.
+    if transaction.is_autocommit() {
+        return Err(failed("the transaction was undone"));
+    }
     transaction.execute_batch("SAVEPOINT piece")?;
     let done = work(transaction);
-    // After some failures SQLite has undone the whole transaction: then this fails, and so will the commit.
     let ended = if done.is_ok() { "RELEASE piece" } else { "ROLLBACK TO piece; RELEASE piece" };
     let ended = transaction.execute_batch(ended);
     let value = done?;
@@ -364,6 +371,34 @@ mod tests {
         assert!(good.is_err() && bad.is_err(), "which of the two SQLite found out only at the end");
         let (again, ()) = tokio::join!(biased; insert("INSERT INTO word VALUES ('word')"), async { work_off() });
         assert_eq!(again.unwrap(), 1, "nothing of it had stayed");
+    }
+
+    #[tokio::test]
+    async fn nothing_is_committed_after_a_failure_that_undid_the_whole_transaction() {
+        let folder = tempfile::tempdir().unwrap();
+        let (ports, work_off) = held_back();
+        let database = Database::open(&folder.path().join("db"), SCHEMA, &ports).unwrap();
+        let insert = |sql: &'static str| database.run(move |t| t.execute(sql, []));
+        let first = insert("INSERT INTO word VALUES ('first')");
+        let undoes = insert("INSERT OR ROLLBACK INTO word VALUES ('first')");
+        let last = insert("INSERT INTO word VALUES ('last')");
+        let (first, undoes, last, ()) = tokio::join!(biased; first, undoes, last, async { work_off() });
+        assert!(first.is_err() && undoes.is_err() && last.is_err());
+        let count = database.run(|t| t.query_row("SELECT count(*) FROM word", [], |row| row.get::<_, i64>(0)));
+        let (count, ()) = tokio::join!(biased; count, async { work_off() });
+        assert_eq!(count.unwrap(), 0, "who was told of a failure finds nothing done");
+    }
+
+    #[tokio::test]
+    async fn why_no_transaction_could_begin_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("db");
+        let database = Database::open(&path, SCHEMA, &Ports::system()).unwrap();
+        database.connection.lock().unwrap().busy_timeout(std::time::Duration::ZERO).unwrap();
+        let other = Connection::open(&path).unwrap();
+        other.execute_batch("BEGIN IMMEDIATE").unwrap();
+        let told = database.run(|t| t.execute("INSERT INTO word VALUES ('word')", [])).await.unwrap_err();
+        assert!(told.to_string().contains("locked"), "{told}");
     }
 
     #[tokio::test]
