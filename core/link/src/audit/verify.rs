@@ -242,7 +242,7 @@ impl<F: FnMut(Told<'_>)> Verifier<'_, F> {
         self.summary.last_checkpoint = row.number;
         let hash = checkpoint_hash(&row.checkpoint);
         let last = self.checkpoint.take();
-        let expected = last.as_ref().map_or(1, |last| last.number + 1);
+        let expected = last.as_ref().map_or(1, |last| last.number.saturating_add(1));
         if row.number != expected {
             self.is_gap = true;
             self.found(FindingKind::Missing, "checkpoint", expected);
@@ -287,9 +287,9 @@ impl<F: FnMut(Told<'_>)> Verifier<'_, F> {
             *reached = Reached { number: head.number, hash: head.hash, is_signed: true };
             self.grown.remove(&chain);
             if number < head.number {
-                self.found(FindingKind::CutOff, chain, number + 1);
+                self.found(FindingKind::CutOff, chain, number.saturating_add(1));
             } else if number > head.number {
-                self.found(FindingKind::Unsigned, chain, head.number + 1);
+                self.found(FindingKind::Unsigned, chain, head.number.saturating_add(1));
             } else if !is_same {
                 self.found(FindingKind::Altered, chain, number);
             }
@@ -323,8 +323,9 @@ impl<F: FnMut(Told<'_>)> Verifier<'_, F> {
             .chains
             .get(&chain)
             .map_or((0, Sha256([0; 32]), true), |reached| (reached.number, reached.hash, reached.is_signed));
-        if entry.number > number + 1 {
-            self.found(FindingKind::Missing, &*chain, number + 1);
+        let next = number.saturating_add(1);
+        if entry.number > next {
+            self.found(FindingKind::Missing, &*chain, next);
         } else if entry.number <= number {
             self.found(FindingKind::Swapped, &*chain, entry.number);
         } else if entry.previous != previous {
@@ -375,5 +376,53 @@ impl<F: FnMut(Told<'_>)> Verifier<'_, F> {
 impl Reached {
     const fn nothing() -> Self {
         Self { number: 0, hash: Sha256([0; 32]), is_signed: true }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use tazune_model::Timestamp;
+
+    use super::*;
+    use crate::{V1, audit::Chain};
+
+    #[test]
+    fn a_number_that_nothing_can_follow_is_found_and_ends_nothing() {
+        let tenant = InstitutionCode::new("1310123458").unwrap();
+        let row = |position, number| {
+            let entry = Entry {
+                version: V1,
+                tenant: tenant.clone(),
+                position,
+                chain: Chain::Desk,
+                number,
+                at: Timestamp::UNIX_EPOCH,
+                event: Event::HubStarted,
+                previous: Sha256([0; 32]),
+            };
+            Ok::<_, Infallible>(EntryRow {
+                position,
+                chain: "desk".into(),
+                number,
+                record_id: None,
+                entry: entry.to_json(),
+            })
+        };
+        let entries = [row(1, i64::MAX), row(2, 2), row(3, i64::MIN)];
+        let checkpoint = |number| Ok(CheckpointRow { number, checkpoint: String::new() });
+        let checkpoints = [checkpoint(i64::MIN), checkpoint(i64::MAX), checkpoint(i64::MAX)];
+        let key = VerifyingKey::from_bytes(&[4; 65]).unwrap();
+        let mut places = Vec::new();
+        let told = |told: Told<'_>| {
+            if let Told::Finding(finding) = told {
+                places.push((finding.place, finding.number));
+            }
+        };
+        verify(&tenant, &key, entries.into_iter(), checkpoints.into_iter(), told).unwrap();
+        for place in [("desk", 2), ("desk", i64::MIN), ("checkpoint", i64::MAX)] {
+            assert!(places.contains(&(place.0.to_owned(), place.1)), "{place:?}: {places:?}");
+        }
     }
 }
