@@ -1,7 +1,8 @@
 //! The desk: sits at the clinic, holds its keys, dials out to the front, opens what devices sealed, writes face files.
 //!
-//! Three things run beside each other and meet only in the store and in the pairing sessions: the dialler takes work from
-//! the front and has each envelope judged, the face exporter empties the outbox, the admin port serves commands.
+//! Five things run beside each other and meet only in the store and in the pairing sessions: the dialler takes work from
+//! the front and has each envelope judged, the face exporter empties the outbox, the admin port serves commands, the witness
+//! writes the audit's checkpoints elsewhere, the monitor looks after all of it.
 
 mod decision;
 mod dialler;
@@ -12,6 +13,7 @@ mod health;
 pub(crate) mod keys;
 mod opener;
 mod pairing;
+mod pause;
 mod renewal;
 mod set_aside;
 mod standings;
@@ -151,6 +153,7 @@ impl Desk {
         let (ca, enrolment) = (Arc::new(keys.ca), Arc::new(enrolment));
         let renewals =
             Renewals { ca: ca.clone(), enrolment: enrolment.clone(), store: store.clone(), clock: clock.clone() };
+        let news = Arc::new(Notify::new());
         let standings = Arc::new(Standings {
             institution: settings.institution.clone(),
             receipt_key: keys.receipt.clone(),
@@ -159,6 +162,7 @@ impl Desk {
             clock: clock.clone(),
             random: random.clone(),
             telling: Default::default(),
+            news: news.clone(),
         });
         let pairings = Arc::new(Pairings {
             fronts: offered.iter().map(ToString::to_string).collect(),
@@ -182,7 +186,6 @@ impl Desk {
             store: store.clone(),
             clock: clock.clone(),
         });
-        let news = Arc::new(Notify::new());
         let set_asides = SetAsides {
             opener: opener.clone(),
             store: store.clone(),

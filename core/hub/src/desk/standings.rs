@@ -2,11 +2,11 @@ use std::sync::Arc;
 
 use tazune_link::{
     V1,
-    front_api::{DeviceContact, DeviceRegistration, DeviceStanding},
+    front_api::{ApiError, DeviceContact, DeviceRegistration, DeviceStanding},
     tombstone::{RevocationKind, SignedTombstone, TombstoneBody, UnsignedTombstone},
 };
 use tazune_model::{Clock, DeviceId, InstitutionCode, Timestamp};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Notify};
 
 use super::{
     decision::DecisionError,
@@ -29,6 +29,8 @@ pub(crate) struct Standings {
     pub(super) random: Random,
     /// Held while the front is told, so that it never hears an older word after a newer one.
     pub(super) telling: Mutex<()>,
+    /// Rung when the dialler has something to tell the front, in case it cannot be told at once.
+    pub(super) news: Arc<Notify>,
 }
 
 /// The front was not told.
@@ -69,7 +71,10 @@ impl Standings {
         let reason = Reason { text: reason, salt: self.random.bytes() };
         let change = StandingChange { device: device.clone(), to, reason, at };
         match self.store.change_standing(change).await? {
-            StandingChanged::Changed => tracing::warn!(%device, ?standing, "the standing of a device was changed"),
+            StandingChanged::Changed => {
+                tracing::warn!(%device, ?standing, "the standing of a device was changed");
+                self.news.notify_one();
+            }
             StandingChanged::Already => {}
             StandingChanged::Final => return Err(DecisionError::Revoked(device.clone())),
             StandingChanged::Unknown => return Err(unknown()),
@@ -92,6 +97,8 @@ impl Standings {
             };
             match self.front.put_device(&untold.device, &registration).await {
                 Ok(()) => self.store.front_was_told(&untold.device, untold.change).await?,
+                // It cannot store just now: to be told again soon.
+                Err(error @ FrontError::Refused(ApiError::Unavailable)) => return Err(error.into()),
                 // Of another version, perhaps; it must not hold up the others.
                 Err(error @ FrontError::Refused(_)) => {
                     tracing::error!(device = %untold.device, %error, "the front does not take how a device stands");

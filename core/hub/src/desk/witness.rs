@@ -7,7 +7,7 @@
 
 use std::{
     fs::{File, OpenOptions},
-    io::{self, BufRead, BufReader, Seek, SeekFrom, Write},
+    io::{self, BufRead as _, BufReader, Read as _, Seek as _, SeekFrom, Write as _},
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -16,15 +16,15 @@ use std::{
 use tazune_link::audit::{AuditBroken, CheckpointRow, SignedCheckpoint};
 use tokio::sync::watch;
 
+use super::pause::Pause;
 use crate::{
     Stopping, files,
     ports::Worker,
     store::{DeskStore, StoreError},
 };
 
-/// First and longest pause after a failure; it doubles in between.
-const PAUSE: Duration = Duration::from_millis(500);
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// Rest after a failure.
+const PAUSE: Pause = Pause::new(Duration::from_millis(500), Duration::from_secs(60));
 
 /// Most checkpoints that are written at once.
 const BATCH: u32 = 500;
@@ -68,12 +68,11 @@ impl Witness {
             self.grew.mark_unchanged();
             let mut rest = Duration::MAX;
             match self.catch_up().await {
-                Ok(()) => pause = PAUSE,
+                Ok(()) => pause.reset(),
                 Err(error) => {
                     tracing::warn!(%error, "the witness of the audit waits");
                     self.reached = None;
-                    rest = pause;
-                    pause = (pause * 2).min(LONGEST_PAUSE);
+                    rest = pause.after_failure();
                 }
             }
             tokio::select! {
@@ -114,7 +113,7 @@ impl Witness {
             return Ok(Reached { number: 0, length: 0 });
         };
         let witnessed = SignedCheckpoint::verify(&line).map_or(0, |body| body.number);
-        let stored = self.store.checkpoints_after(witnessed - 1, 1).await?.pop();
+        let stored = self.store.checkpoints_after(witnessed.saturating_sub(1), 1).await?.pop();
         if stored.is_some_and(|stored| stored.number == witnessed && stored.checkpoint == line) {
             return Ok(Reached { number: witnessed, length });
         }
@@ -141,14 +140,17 @@ fn last_line(path: &Path) -> io::Result<Option<(String, u64)>> {
     Ok(last)
 }
 
-/// Adds lines after `length` bytes, where the last whole line ends, and returns where they end once they are on the disk.
+/// Adds lines after `length` bytes, where the last whole line ended, and returns where they end once they are on the disk.
+///
+/// Whole lines that somebody else put behind them, such as the same desk restored on another computer, are kept: they tell
+/// of it.
 fn append(path: &Path, length: u64, rows: &[CheckpointRow]) -> io::Result<u64> {
     let is_new = !path.exists();
     if is_new && length > 0 {
         return Err(io::Error::new(io::ErrorKind::NotFound, "the witness is gone; it is written anew"));
     }
     let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(false);
+    options.read(true).write(true).create(true).truncate(false);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let mut file = options.open(path)?;
@@ -156,9 +158,13 @@ fn append(path: &Path, length: u64, rows: &[CheckpointRow]) -> io::Result<u64> {
     if found < length {
         return Err(io::Error::other("the witness has become shorter"));
     }
-    if found > length {
+    let mut behind = Vec::new();
+    file.seek(SeekFrom::Start(length))?;
+    file.read_to_end(&mut behind)?;
+    let whole = behind.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+    if whole < behind.len() {
         // What was torn was never called written.
-        file.set_len(length)?;
+        file.set_len(length + whole as u64)?;
     }
     file.seek(SeekFrom::End(0))?;
     let lines: String = rows.iter().map(|row| format!("{}\n", row.checkpoint)).collect();
@@ -168,4 +174,26 @@ fn append(path: &Path, length: u64, rows: &[CheckpointRow]) -> io::Result<u64> {
         files::sync_folder(folder)?;
     }
     Ok(file.metadata()?.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn only_a_torn_line_is_ever_cut_also_where_another_desk_writes() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("witness");
+        let row = |number: i64| CheckpointRow { number, checkpoint: format!("line {number}") };
+        let reached = append(&path, 0, &[row(1)]).unwrap();
+        fs::write(&path, "line 1\nof another\nto").unwrap();
+        let reached = append(&path, reached, &[row(2)]).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "line 1\nof another\nline 2\n");
+        assert_eq!(append(&path, reached, &[row(3)]).unwrap(), fs::metadata(&path).unwrap().len());
+        assert_eq!(fs::read_to_string(&path).unwrap(), "line 1\nof another\nline 2\nline 3\n");
+        fs::write(&path, "line 1\n").unwrap();
+        assert!(append(&path, reached, &[row(4)]).is_err(), "it is looked at again");
+    }
 }
