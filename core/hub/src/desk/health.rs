@@ -1,11 +1,11 @@
-use std::{collections::BTreeSet, convert::Infallible, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, convert::Infallible, io, sync::Arc, time::Duration};
 
 use tazune_model::Clock;
 use tokio::sync::oneshot;
 
 use super::{dialler::LastSuccess, face::FaceFolder};
 use crate::{
-    disk::Disk,
+    disk::{Disk, Room},
     health::{Ailment, Health, LOOK_EVERY},
     ports::Worker,
     store::{CHECK_EVERY, DeskPulse, DeskStore, StoreError, damage},
@@ -37,8 +37,9 @@ impl Monitor {
     /// Looks until the database turns out to be damaged.
     pub(super) async fn run(&self) -> StoreError {
         let looking = async {
+            let mut probe = Probe::default();
             loop {
-                self.look().await;
+                self.look(&mut probe).await;
                 tokio::time::sleep(LOOK_EVERY).await;
             }
         };
@@ -59,7 +60,7 @@ impl Monitor {
         }
     }
 
-    async fn look(&self) {
+    async fn look(&self, probe: &mut Probe) {
         let mut ailments = BTreeSet::new();
         ailments.extend(self.disk.look().failure_code().map(Ailment::DiskNearlyFull));
         match self.store.pulse().await {
@@ -73,16 +74,14 @@ impl Monitor {
             ailments.insert(Ailment::FrontUnreached);
         }
         let (folder, disk) = (self.folder.clone(), self.face_disk.clone());
-        let (answer, answered) = oneshot::channel();
-        let look = move || drop(answer.send(folder.prove_writable().map(|()| disk.look())));
-        self.worker.give(Box::new(look));
-        match tokio::time::timeout(FOLDER_WITHIN, answered).await {
-            Ok(Ok(Ok(room))) => ailments.extend(room.failure_code().map(Ailment::DiskNearlyFull)),
-            Ok(Ok(Err(error))) => {
+        let look = move || folder.prove_writable().map(|()| disk.look());
+        match probe.ask(&self.worker, FOLDER_WITHIN, look).await {
+            Some(Ok(room)) => ailments.extend(room.failure_code().map(Ailment::DiskNearlyFull)),
+            Some(Err(error)) => {
                 tracing::warn!(%error, "the face folder cannot be written");
                 ailments.insert(Ailment::FaceFolderUnwritable);
             }
-            Ok(Err(_)) | Err(_) => {
+            None => {
                 ailments.insert(Ailment::FaceFolderUnwritable);
             }
         }
@@ -96,5 +95,56 @@ impl Monitor {
         metrics::gauge!("tazune_waiting_face_files_oldest_seconds").set(seconds(age));
         #[expect(clippy::cast_precision_loss, reason = "a gauge is a floating-point number")]
         metrics::gauge!("tazune_database_bytes", "role" => "desk").set(*size as f64);
+    }
+}
+
+/// Asks the face folder; one question at a time, so that none pile up behind a share that does not answer.
+#[derive(Default)]
+struct Probe(Option<oneshot::Receiver<io::Result<Room>>>);
+
+impl Probe {
+    /// The answer to `look`, or to the question before if that is still open; `None` when it takes longer than `within`.
+    async fn ask(
+        &mut self,
+        worker: &Worker,
+        within: Duration,
+        look: impl FnOnce() -> io::Result<Room> + Send + 'static,
+    ) -> Option<io::Result<Room>> {
+        let mut answered = self.0.take().unwrap_or_else(|| {
+            let (answer, answered) = oneshot::channel();
+            worker.give(Box::new(move || drop(answer.send(look()))));
+            answered
+        });
+        match tokio::time::timeout(within, &mut answered).await {
+            Ok(answer) => answer.ok(),
+            Err(_) => {
+                self.0 = Some(answered);
+                None
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Mutex, mpsc};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_share_that_does_not_answer_is_asked_once() {
+        let (give, jobs) = mpsc::channel();
+        let give = Mutex::new(give);
+        let worker = Worker::new(move |job| give.lock().unwrap().send(job).unwrap());
+        let mut probe = Probe::default();
+        for _ in 0..3 {
+            assert!(probe.ask(&worker, Duration::ZERO, || Ok(Room::Low)).await.is_none());
+        }
+        let waiting: Vec<_> = jobs.try_iter().collect();
+        assert_eq!(waiting.len(), 1);
+        waiting.into_iter().for_each(|job| job());
+        assert_eq!(probe.ask(&worker, Duration::ZERO, || Ok(Room::Enough)).await.unwrap().unwrap(), Room::Low);
+        assert!(probe.ask(&worker, Duration::ZERO, || Ok(Room::Enough)).await.is_none());
+        assert_eq!(jobs.try_iter().count(), 1, "and again after its answer");
     }
 }
