@@ -12,7 +12,10 @@ use tazune_link::{
     pairing::{DeskEvent, DeskPairing, DeskState, Hello, PairingCode, Reply, SessionId, Settings},
 };
 use tazune_model::{Bytes, Clock, DeviceId, FailureCode, InstitutionCode, Sha256, Timestamp};
-use tokio::sync::{Mutex as AsyncMutex, Notify};
+use tokio::{
+    sync::{Mutex as AsyncMutex, Notify},
+    time::timeout,
+};
 
 use super::{
     enrolment::{Enrolment, EnrolmentError},
@@ -24,6 +27,9 @@ use crate::{
     ca::{CaError, DeviceRequest, HubCa, device_certificate_end},
     store::{DeskStore, PairedDevice, StoreError},
 };
+
+/// A session that is held longer than this is being approved: everything else takes moments.
+const BUSY_AFTER: Duration = Duration::from_millis(500);
 
 /// Pairing sessions of the desk; they live in memory, so a restart of the desk ends them.
 pub(crate) struct Pairings {
@@ -135,7 +141,7 @@ impl Pairings {
         if view.is_over() || wait.is_zero() {
             return Ok(view);
         }
-        let _ = tokio::time::timeout(wait, changed).await;
+        let _ = timeout(wait, changed).await;
         Ok(self.now(&session).await)
     }
 
@@ -236,9 +242,12 @@ impl Pairings {
     }
 
     /// Tells the front what it has not heard, and the audit.
+    ///
+    /// A session that is being approved, for which the gateway is waited for, holds nothing up: who approves it announces it
+    /// afterwards.
     pub(super) async fn announce(&self) -> Result<(), FrontError> {
         for (id, session) in self.sessions() {
-            let mut progress = session.progress.lock().await;
+            let Ok(mut progress) = timeout(BUSY_AFTER, session.progress.lock()).await else { continue };
             let _ = progress.on(DeskEvent::TimePassed, self.clock.as_ref());
             if let Some(reason) = progress.refusal
                 && self.note(&id, reason).await.is_ok()

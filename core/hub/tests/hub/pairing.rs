@@ -1,11 +1,16 @@
+use std::fs;
+
 use jiff::SignedDuration;
 use reqwest::StatusCode;
 use rusqlite::Connection;
+use serde_json::Value;
 use tazune_hub::admin::{AdminError, messages::PairingView};
 use tazune_link::{
     front_api::{ApiError, PairingAnswer},
     pairing::{DeviceState, PairingError, SessionId},
+    receipt::Verdict,
 };
+use tokio::net::TcpListener;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use crate::{
@@ -178,4 +183,34 @@ async fn a_session_that_was_never_opened_is_unknown() {
     let told: Result<PairingAnswer, _> = Caller::new(&clinic, None).pairing_state(&session).await;
     assert_eq!(told, Err((StatusCode::NOT_FOUND, Some(ApiError::PairingUnknown))));
     assert!(clinic.admin().pairing(&session, 0).await.is_err());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_approval_that_waits_for_the_gateway_holds_up_no_record() {
+    let mut clinic = Clinic::open().await;
+    let device = clinic.pair().await;
+    clinic.stop().await;
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let settings = clinic.desk_folder().join("settings.json");
+    let mut json: Value = serde_json::from_slice(&fs::read(&settings).unwrap()).unwrap();
+    json["gateway_url"] = format!("https://{}", silent.local_addr().unwrap()).into();
+    fs::write(&settings, json.to_string()).unwrap();
+    clinic.start(Roles::Both).await;
+
+    let admin = clinic.admin();
+    let opened = admin.open_pairing().await.unwrap();
+    let mut hopeful = Hopeful::scan(&opened.offer, &clinic);
+    hopeful.say_hello().await.unwrap();
+    clinic.view(&opened.session).await;
+    admin.type_code(&opened.session, &hopeful.digits()).await.unwrap();
+    let approving = tokio::spawn(async move { admin.decide(&opened.session, true).await });
+    let _connection = silent.accept().await.unwrap();
+    for _ in 0..2 {
+        let envelope = device.seal(&clinic, &device.record(&clinic));
+        device.hand_in(&clinic, std::slice::from_ref(&envelope)).await;
+        let receipts = device.receipts(&clinic).await;
+        assert_eq!(device.verify(&receipts[0], &envelope).verdict, Verdict::Accepted);
+        device.take(&clinic, &[envelope.header().unwrap().record_id]).await;
+    }
+    assert!(!approving.is_finished(), "the gateway still says nothing");
 }
