@@ -27,7 +27,10 @@ pub(super) async fn put(
     if registration.tombstone.is_some() != (registration.state == DeviceStanding::Revoked) {
         return Err(ApiError::Malformed.into());
     }
-    shared.store.put_device(&device, &registration).await?;
+    if !shared.store.put_device(&device, &registration).await? {
+        tracing::warn!(%device, state = ?registration.state, "a revoked device stays revoked");
+        return Err(ApiError::Forbidden.into());
+    }
     // Whoever waits hears at once how the device stands now.
     shared.receipts.ring();
     shared.renewals.ring();

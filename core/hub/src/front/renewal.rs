@@ -2,10 +2,13 @@ use std::sync::Arc;
 
 use axum::{
     Json,
-    extract::{Path, State},
+    extract::{Path, State, rejection::PathRejection},
     http::StatusCode,
 };
-use tazune_link::renewal::{RenewalAnswer, RenewalRequest};
+use tazune_link::{
+    front_api::ApiError,
+    renewal::{RenewalAnswer, RenewalRequest},
+};
 use tazune_model::DeviceId;
 
 use super::{
@@ -48,9 +51,10 @@ pub(super) async fn ask(
 pub(super) async fn answer(
     State(shared): State<Arc<Shared>>,
     _: DeskPeer,
-    Path(device): Path<DeviceId>,
+    device: Result<Path<DeviceId>, PathRejection>,
     Body(answer): Body<RenewalAnswer>,
 ) -> Result<StatusCode, Failed> {
+    let Path(device) = device.map_err(|_| ApiError::Malformed)?;
     shared.store.put_renewal_answer(&device, &answer).await?;
     shared.renewals.ring();
     Ok(StatusCode::NO_CONTENT)

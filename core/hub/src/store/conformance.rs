@@ -73,10 +73,19 @@ fn envelope(n: u8, device_name: &str, content: &[u8]) -> NewEnvelope {
 async fn front_keeps_devices<S: FrontStore>(open: &impl AsyncFn() -> S) {
     let (id, tenant) = (device("dev-registered"), InstitutionCode::new("1310123456").unwrap());
     assert_eq!(open().await.device(&id).await.unwrap(), None);
-    for state in [DeviceStanding::Active, DeviceStanding::Revoked] {
-        let registration = DeviceRegistration { state, device_key: key(), tenant: tenant.clone(), tombstone: None };
-        open().await.put_device(&id, &registration).await.unwrap();
-        assert_eq!(open().await.device(&id).await.unwrap(), Some(registration));
+    use DeviceStanding::{Active, Revoked, Suspended};
+    for (state, kept) in [
+        (Active, Active),
+        (Suspended, Suspended),
+        (Active, Active),
+        (Revoked, Revoked),
+        (Active, Revoked),
+        (Suspended, Revoked),
+        (Revoked, Revoked),
+    ] {
+        let with = |state| DeviceRegistration { state, device_key: key(), tenant: tenant.clone(), tombstone: None };
+        assert_eq!(open().await.put_device(&id, &with(state)).await.unwrap(), state == kept);
+        assert_eq!(open().await.device(&id).await.unwrap(), Some(with(kept)), "{state:?}");
     }
 }
 
@@ -113,7 +122,7 @@ async fn front_names_revoked_senders<S: FrontStore>(open: &impl AsyncFn() -> S) 
     let tenant = InstitutionCode::new("1310123456").unwrap();
     let register = async |name: &str, state| {
         let registration = DeviceRegistration { state, device_key: key(), tenant: tenant.clone(), tombstone: None };
-        open().await.put_device(&device(name), &registration).await.unwrap();
+        assert!(open().await.put_device(&device(name), &registration).await.unwrap());
     };
     register("dev-revoked", DeviceStanding::Revoked).await;
     register("dev-active", DeviceStanding::Active).await;

@@ -87,8 +87,9 @@ pub struct FrontPairing {
 /// What the front keeps: devices, the mailbox, and pairing sessions.
 #[async_trait]
 pub trait FrontStore: Send + Sync {
-    /// Registers a device, or changes its registration.
-    async fn put_device(&self, device: &DeviceId, registration: &DeviceRegistration) -> Result<(), StoreError>;
+    /// Registers a device, or changes its registration; false when it is revoked and would not be any more: that is final,
+    /// also for a desk that was set back to a time before.
+    async fn put_device(&self, device: &DeviceId, registration: &DeviceRegistration) -> Result<bool, StoreError>;
 
     /// The registration of a device.
     async fn device(&self, device: &DeviceId) -> Result<Option<DeviceRegistration>, StoreError>;

@@ -209,6 +209,25 @@ async fn what_the_front_was_not_told_is_told_when_it_is_back() {
     refuses(&device.caller(&clinic), &DEVICE_PATHS, 403, ApiError::Suspended).await;
 }
 
+/// The desk waits for work at that moment, and must not wait to its end before it tells again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_front_that_could_not_store_a_revocation_hears_it_as_soon_as_it_can() {
+    let clinic = Clinic::open().await;
+    let device = clinic.pair().await;
+    let front = rusqlite::Connection::open(clinic.front_folder().join("front.sqlite")).unwrap();
+    front.execute_batch("BEGIN IMMEDIATE").unwrap();
+    assert!(!order(&clinic, &device, revoke(RevocationKind::Lost)).await.is_at_front);
+    front.execute_batch("ROLLBACK").unwrap();
+    let told = async {
+        while !clinic.admin().device(&device.reply.device_id).await.unwrap().is_at_front {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    // Less than the desk waits for work.
+    timeout(PATIENCE / 2, told).await.unwrap();
+    shows_the_tombstone(&device.caller(&clinic), &device, RevocationKind::Lost).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_revoked_device_hands_in_is_set_aside_until_a_person_decides() {
     let clinic = Clinic::open().await;
@@ -306,7 +325,7 @@ async fn the_list_of_devices_tells_who_is_there_and_who_is_being_paired() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_front_takes_a_revocation_only_with_its_tombstone() {
+async fn the_front_takes_a_revocation_only_with_its_tombstone_and_no_way_back() {
     let clinic = Clinic::open().await;
     let device = clinic.pair().await;
     let read = |name: &str| std::fs::read(clinic.desk_folder().join(name)).unwrap();
@@ -318,6 +337,9 @@ async fn the_front_takes_a_revocation_only_with_its_tombstone() {
         ("active", tombstone.clone(), 400),
         ("suspended", tombstone.clone(), 400),
         ("revoked", tombstone, 204),
+        // As a desk would say that was set back to a time before.
+        ("active", Value::Null, 403),
+        ("suspended", Value::Null, 403),
     ] {
         let body = json!({ "state": state, "tombstone": tombstone, "tenant": device.reply.tenant,
                            "device_key": device.verifying_key() });

@@ -74,23 +74,23 @@ impl SqliteFrontStore {
 
 #[async_trait]
 impl FrontStore for SqliteFrontStore {
-    async fn put_device(&self, device: &DeviceId, registration: &DeviceRegistration) -> Result<(), StoreError> {
-        let (device, registration) = (device.to_string(), to_json(registration));
+    async fn put_device(&self, device: &DeviceId, registration: &DeviceRegistration) -> Result<bool, StoreError> {
+        let (device, registration) = (device.to_string(), registration.clone());
         let work = move |t: &rusqlite::Transaction<'_>| {
-            t.execute("INSERT OR REPLACE INTO device (device, registration) VALUES (?1, ?2)", [device, registration])
+            let known = find_device(t, &device)?;
+            if known.is_some_and(|known| known.state == DeviceStanding::Revoked && registration.state != known.state) {
+                return Ok(false);
+            }
+            let row = [device, to_json(&registration)];
+            t.execute("INSERT OR REPLACE INTO device (device, registration) VALUES (?1, ?2)", row)?;
+            Ok(true)
         };
-        self.0.run(work).await.map(drop)
+        self.0.run(work).await
     }
 
     async fn device(&self, device: &DeviceId) -> Result<Option<DeviceRegistration>, StoreError> {
         let device = device.to_string();
-        let work = move |t: &rusqlite::Transaction<'_>| {
-            t.query_row("SELECT registration FROM device WHERE device = ?1", [device], |row| {
-                from_json(row, "registration")
-            })
-            .optional()
-        };
-        self.0.run(work).await
+        self.0.run(move |t| find_device(t, &device)).await
     }
 
     async fn receive(&self, envelopes: Vec<NewEnvelope>, now: Timestamp) -> Result<Vec<HandIn>, StoreError> {
@@ -352,6 +352,12 @@ impl FrontStore for SqliteFrontStore {
     async fn settle(&self) -> Result<(), StoreError> {
         self.0.settle().await
     }
+}
+
+fn find_device(t: &rusqlite::Transaction<'_>, device: &str) -> rusqlite::Result<Option<DeviceRegistration>> {
+    t.prepare_cached("SELECT registration FROM device WHERE device = ?1")?
+        .query_row([device], |row| from_json(row, "registration"))
+        .optional()
 }
 
 fn session(row: &Row<'_>) -> rusqlite::Result<SessionId> {
