@@ -35,6 +35,14 @@ pub enum SettingError {
         /// What the system said.
         source: io::Error,
     },
+    /// An address or port that cannot be listened on.
+    #[error("{name}: {source}")]
+    Address {
+        /// The setting, and what it says.
+        name: String,
+        /// What the system said.
+        source: io::Error,
+    },
     /// The folder already holds a hub; its keys are never replaced.
     #[error("{path}: a hub is already set up here")]
     AlreadySetUp {
@@ -55,14 +63,29 @@ impl SettingError {
     pub fn failure_code(&self) -> FailureCode {
         match self {
             Self::File { source, .. } if is_full(source) => StoreFault::DiskFull.failure_code(),
-            Self::File { source, .. } if !is_about_the_path(source) => StoreFault::Failed.failure_code(),
+            Self::File { .. } if self.may_pass() => StoreFault::Failed.failure_code(),
             _ => FailureCode::SettingInvalid,
+        }
+    }
+
+    /// Whether it may be gone at the next try though nobody changed a setting, as when an address comes late.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::File { source, .. } => !is_about_the_path(source),
+            Self::Address { .. } => true,
+            Self::Value { .. } | Self::AlreadySetUp { .. } | Self::InUse { .. } => false,
         }
     }
 
     /// A value that cannot be.
     pub fn value(name: impl Into<String>, why: impl fmt::Display) -> Self {
         Self::Value { name: name.into(), why: why.to_string() }
+    }
+
+    /// An address or port that cannot be listened on, for `map_err`.
+    pub(crate) fn address(name: String) -> impl Fn(io::Error) -> Self {
+        move |source| Self::Address { name: name.clone(), source }
     }
 
     /// A file or folder that cannot be used, for `map_err`.
@@ -199,7 +222,8 @@ pub struct DeskSettings {
     pub consent_items: Vec<ConsentItem>,
     /// Hours that a device keeps a record after the clinic accepted it.
     pub purge_after_hours: u32,
-    /// Where the audit's checkpoints are witnessed, best on another disk; `None` is a file beside the database.
+    /// Where the audit's checkpoints are witnessed, best on another disk; relative paths begin at the desk's folder. `None`
+    /// is a file beside the database.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub audit_witness: Option<PathBuf>,
     /// When the disks of this folder and of the face folder count as nearly full.
@@ -208,32 +232,41 @@ pub struct DeskSettings {
 }
 
 impl DeskSettings {
-    /// The witness of the desk in `folder`.
+    /// The witness of the desk in `folder`; a relative path is one from there.
     pub(crate) fn audit_witness_in(&self, folder: &Path) -> PathBuf {
-        self.audit_witness.clone().unwrap_or_else(|| folder.join("audit-witness.jsonl"))
+        folder.join(self.audit_witness.as_deref().unwrap_or_else(|| Path::new("audit-witness.jsonl")))
     }
 }
 
 /// What settings ask of the service that runs a hub.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ServiceNeeds {
-    /// The folder that face files are written to.
-    pub face_folder: Option<PathBuf>,
+    /// Folders outside the data folder that are written to, for face files and the witness of the audit.
+    pub writes_to: Vec<PathBuf>,
     /// Whether the front listens on a port that only a privileged program may take.
     pub low_port: bool,
 }
 
 impl ServiceNeeds {
-    /// Adds what the settings of a role's folder ask.
+    /// Adds what the settings of a front in `folder` ask.
     ///
     /// # Errors
     /// [`SettingError`] when there are none, or they are not of their shape.
-    pub fn read(&mut self, folder: &Path) -> Result<(), SettingError> {
-        if let Ok(front) = load::<FrontSettings>(folder) {
-            self.low_port = (1..1024).contains(&front.listen.port());
-            return Ok(());
-        }
-        self.face_folder = Some(load::<DeskSettings>(folder)?.face_folder);
+    pub fn of_front(&mut self, folder: &Path) -> Result<(), SettingError> {
+        self.low_port = (1..1024).contains(&load::<FrontSettings>(folder)?.listen.port());
+        Ok(())
+    }
+
+    /// Adds what the settings of a desk in `folder` ask.
+    ///
+    /// # Errors
+    /// As [`Self::of_front`].
+    pub fn of_desk(&mut self, folder: &Path) -> Result<(), SettingError> {
+        let settings: DeskSettings = load(folder)?;
+        let witness = settings.audit_witness_in(folder);
+        self.writes_to.push(settings.face_folder);
+        // The file itself may have to be made.
+        self.writes_to.extend(witness.parent().filter(|parent| *parent != folder).map(Path::to_owned));
         Ok(())
     }
 }
@@ -295,6 +328,46 @@ mod tests {
         assert_eq!(code(io::Error::other("input/output error")), FailureCode::StoreFailed);
         assert_eq!(code(ErrorKind::NotFound.into()), FailureCode::SettingInvalid);
         assert_eq!(code(ErrorKind::PermissionDenied.into()), FailureCode::SettingInvalid);
+    }
+
+    #[test]
+    fn a_service_is_let_write_where_its_settings_say() {
+        let folder = tempfile::tempdir().unwrap();
+        let (front, desk) = (folder.path().join("front"), folder.path().join("desk"));
+        for (port, low_port) in [(443, true), (0, false), (1024, false)] {
+            files::create_private_folder(&front).unwrap();
+            let institution = InstitutionCode::new("1310123458").unwrap();
+            let listen = SocketAddr::from(([0, 0, 0, 0], port));
+            save(&front, &FrontSettings { institution, listen, disk: DiskLimits::default() }).unwrap();
+            let mut needs = ServiceNeeds::default();
+            needs.of_front(&front).unwrap();
+            assert_eq!(needs, ServiceNeeds { writes_to: Vec::new(), low_port });
+            assert!(needs.of_desk(&front).is_err());
+        }
+        files::create_private_folder(&desk).unwrap();
+        for (witness, writes_to) in [
+            (None, vec!["/face"]),
+            (Some("own.jsonl"), vec!["/face"]),
+            (Some("/share/of audits/clinic.jsonl"), vec!["/face", "/share/of audits"]),
+        ] {
+            let settings = DeskSettings {
+                institution: InstitutionCode::new("1310123458").unwrap(),
+                front_addresses: Vec::new(),
+                front_spki_sha256: Sha256([0; 32]),
+                face_folder: "/face".into(),
+                gateway_url: "https://gateway.example".into(),
+                gateway_ca_certificates: Vec::new(),
+                card_anchors: Vec::new(),
+                consent_items: Vec::new(),
+                purge_after_hours: 72,
+                audit_witness: witness.map(PathBuf::from),
+                disk: DiskLimits::default(),
+            };
+            save(&desk, &settings).unwrap();
+            let mut needs = ServiceNeeds::default();
+            needs.of_desk(&desk).unwrap();
+            assert_eq!(needs.writes_to, writes_to.into_iter().map(PathBuf::from).collect::<Vec<_>>(), "{witness:?}");
+        }
     }
 
     #[test]

@@ -47,9 +47,9 @@ impl OpsPort {
         random: &Random,
         stopping: Stopping,
     ) -> Result<Self, SettingError> {
-        let bound = |error| SettingError::value(format!("ops port {port}"), error);
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.map_err(bound)?;
-        let address = listener.local_addr().map_err(bound)?;
+        let bound = SettingError::address(format!("ops port {port}"));
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.map_err(&bound)?;
+        let address = listener.local_addr().map_err(&bound)?;
         let path = folder.join(TOKEN);
         if !path.exists() {
             files::write_private(&path, random.hex::<32>().as_bytes()).map_err(SettingError::file(&path))?;

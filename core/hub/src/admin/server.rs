@@ -63,9 +63,9 @@ pub(crate) struct AdminPort {
 impl AdminPort {
     /// Takes a free port and writes the file with it and a new token.
     pub(crate) async fn open(folder: &FilePath, state: AdminState, random: &Random) -> Result<Self, SettingError> {
-        let bound = |error| SettingError::value("admin port", error);
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(bound)?;
-        let address = listener.local_addr().map_err(bound)?;
+        let bound = SettingError::address("admin port".into());
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(&bound)?;
+        let address = listener.local_addr().map_err(&bound)?;
         let token = random.hex::<32>();
         let expected = sha256(format!("Bearer {token}").as_bytes());
         let file = admin_file(folder);

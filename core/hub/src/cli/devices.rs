@@ -77,7 +77,7 @@ pub(super) struct Suspend {
     #[command(flatten)]
     target: Target,
     /// Why, in your own words; it stays at the clinic.
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = super::reason)]
     reason: String,
 }
 
@@ -112,7 +112,7 @@ pub(super) struct Revoke {
     #[command(flatten)]
     target: Target,
     /// Why, in your own words; it stays at the clinic.
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = super::reason)]
     reason: String,
     /// Why, in the one word that the device is told.
     #[arg(long, value_enum, default_value_t = Kind::Other)]
@@ -127,10 +127,15 @@ pub(super) struct Revoke {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Kind {
+    /// Nobody knows where it is (紛失).
     Lost,
+    /// It was taken (盗難).
     Stolen,
+    /// Another device does its work (交換).
     Replaced,
+    /// Its user no longer works for the clinic (退職).
     Left,
+    /// Anything else.
     Other,
 }
 

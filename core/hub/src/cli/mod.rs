@@ -23,7 +23,7 @@ use tazune_model::FailureCode;
 pub(crate) enum Exit {
     /// Done.
     Done = 0,
-    /// Input or output of the command itself failed.
+    /// Input or output failed, or an address or disk that may be there at the next try.
     Broken = 1,
     /// The command line is wrong; clap's own code.
     Usage = 2,
@@ -92,7 +92,8 @@ impl From<ServiceError> for Failure {
 
 impl From<SettingError> for Failure {
     fn from(error: SettingError) -> Self {
-        Self::new(Exit::Setting, Some(error.failure_code()), error)
+        let exit = if error.may_pass() { Exit::Broken } else { Exit::Setting };
+        Self::new(exit, Some(error.failure_code()), error)
     }
 }
 
@@ -123,8 +124,9 @@ impl From<std::io::Error> for Failure {
 
 /// The clinic's hub: a mailbox of sealed envelopes (front) and the desk that opens them.
 ///
-/// Exit codes: 0 done, 1 input or output failed, 2 wrong command line, 3 setting or data folder, 4 hub not running,
-/// 5 refused or the audit broken, 6 database, 7 service, 8 stopped at once by a second signal, 70 a fault of the program.
+/// Exit codes: 0 done, 1 input, output or an address failed, 2 wrong command line, 3 setting or data folder, 4 hub not
+/// running, 5 refused or the audit broken, 6 database, 7 service, 8 stopped at once by a second signal, 70 a fault of the
+/// program.
 #[derive(Debug, Parser)]
 #[command(name = "tazune-hub", version)]
 pub(crate) struct Cli {
@@ -195,6 +197,16 @@ impl Command {
     }
 }
 
+/// A reason in somebody's own words: one line, and not blank.
+fn reason(text: &str) -> Result<String, &'static str> {
+    let text = text.trim();
+    match text {
+        "" => Err("must say something"),
+        text if text.chars().any(char::is_control) => Err("must be one line"),
+        text => Ok(text.to_owned()),
+    }
+}
+
 /// Where the desk keeps its data.
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
@@ -211,5 +223,51 @@ impl DeskFolder {
     fn path(&self) -> PathBuf {
         let beside_front = self.data.as_ref().map(|data| data.join("desk"));
         self.desk_data.clone().or(beside_front).expect("clap asks for one of the two")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io::{self, ErrorKind},
+        path::Path,
+    };
+
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn a_reason_says_something_in_one_line() {
+        assert_eq!(reason(" 電車に忘れた "), Ok("電車に忘れた".to_owned()));
+        for text in ["", " ", "\u{3000}", "a\nb", "a\u{1b}[2Jb"] {
+            assert!(reason(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn only_what_does_not_mend_itself_ends_as_a_wrong_setting() {
+        let exit = |kind: ErrorKind| Failure::from(SettingError::file(Path::new("place"))(io::Error::from(kind))).exit;
+        assert_eq!(exit(ErrorKind::NotFound), Exit::Setting);
+        assert_eq!(exit(ErrorKind::StorageFull), Exit::Broken);
+        assert_eq!(exit(ErrorKind::TimedOut), Exit::Broken);
+        assert_eq!(Failure::from(SettingError::value("name", "why")).exit, Exit::Setting);
+        let source = io::Error::from(ErrorKind::AddrNotAvailable);
+        assert_eq!(Failure::from(SettingError::Address { name: "listen".into(), source }).exit, Exit::Broken);
+    }
+
+    #[test]
+    fn every_command_argument_and_choice_has_its_help() {
+        fn check(command: &clap::Command) {
+            assert!(command.get_about().is_some(), "{}", command.get_name());
+            for argument in command.get_arguments().filter(|argument| !argument.is_hide_set()) {
+                let name = format!("{} {}", command.get_name(), argument.get_id());
+                assert!(argument.get_help().is_some(), "{name}");
+                let choices = argument.get_possible_values();
+                assert!(choices.iter().all(|choice| choice.get_help().is_some()), "{name}: {choices:?}");
+            }
+            command.get_subcommands().for_each(check);
+        }
+        check(&Cli::command());
     }
 }

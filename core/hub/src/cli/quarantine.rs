@@ -8,6 +8,7 @@ use super::{DeskFolder, Failure, output, table::word};
 pub(super) struct Quarantine {
     #[command(flatten)]
     folder: DeskFolder,
+    /// What to do.
     #[arg(value_enum, default_value_t = Action::List)]
     action: Action,
     /// The record that the envelope names.
@@ -17,7 +18,7 @@ pub(super) struct Quarantine {
     #[arg(long, value_name = "DIGEST")]
     sha256: Option<Sha256>,
     /// Why it is turned down, in your own words.
-    #[arg(long, value_name = "TEXT", required_if_eq("action", "reject"))]
+    #[arg(long, value_name = "TEXT", value_parser = super::reason, required_if_eq("action", "reject"))]
     reason: Option<String>,
     /// One JSON document instead of a table.
     #[arg(long)]

@@ -49,8 +49,11 @@ pub(super) struct Serve {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum Role {
+    /// Front and desk in one process.
     Both,
+    /// The mailbox that devices reach.
     Front,
+    /// What opens envelopes, beside the terminal.
     Desk,
 }
 

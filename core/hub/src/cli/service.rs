@@ -90,7 +90,6 @@ impl Install {
         if self.dry_run {
             return tell(&service.would_install(&plan)?);
         }
-        // A service logs there before it has any other right.
         service.install(&plan)?;
         tell("The service is installed and started. `tazune-hub service status` tells how it is doing.")
     }
@@ -99,8 +98,11 @@ impl Install {
         let data = absolute(&self.data)?;
         let role = self.role.to_possible_value().expect("no role is hidden").get_name().to_owned();
         let mut needs = ServiceNeeds::default();
-        for folder in ["front", "desk"].iter().filter(|own| role == "both" || role == **own) {
-            needs.read(&data.join(folder))?;
+        if self.role != Role::Desk {
+            needs.of_front(&data.join("front"))?;
+        }
+        if self.role != Role::Front {
+            needs.of_desk(&data.join("desk"))?;
         }
         let log_folder = data.join("log");
         let mut arguments = vec!["serve".to_owned(), "--role".into(), role];
@@ -112,7 +114,7 @@ impl Install {
             arguments.extend(["--ops-port".into(), port.to_string()]);
         }
         let program = env::current_exe()?;
-        let writes_to = [data].into_iter().chain(needs.face_folder).collect();
+        let writes_to = [data].into_iter().chain(needs.writes_to).collect();
         Ok(Plan { program, arguments, writes_to, account: self.account.clone(), needs_low_port: needs.low_port })
     }
 }

@@ -113,9 +113,9 @@ impl Front {
         let tls = tls::front_config(identity, &read(front_files::HUB_CA)?, clock.clone())
             .map_err(|error| SettingError::value(folder.display().to_string(), error))?;
         let store = SqliteFrontStore::open(&folder.join("front.sqlite"), ports)?;
-        let bound = |error| SettingError::value(format!("listen {}", settings.listen), error);
-        let listener = TcpListener::bind(settings.listen).await.map_err(bound)?;
-        let address = listener.local_addr().map_err(bound)?;
+        let bound = SettingError::address(format!("listen {}", settings.listen));
+        let listener = TcpListener::bind(settings.listen).await.map_err(&bound)?;
+        let address = listener.local_addr().map_err(&bound)?;
         let shared = Shared {
             institution: settings.institution,
             store: Box::new(store),

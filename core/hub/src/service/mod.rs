@@ -31,7 +31,7 @@ pub struct Plan {
     pub program: PathBuf,
     /// What it is given, `serve` first.
     pub arguments: Vec<String>,
-    /// Every folder that it writes to, absolute: data, log and face folder.
+    /// Every folder that it writes to, absolute: the data folder first, then those that may be away for a time.
     pub writes_to: Vec<PathBuf>,
     /// The account that it runs as; `None`: the owner of the first folder.
     pub account: Option<String>,

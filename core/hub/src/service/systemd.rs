@@ -119,14 +119,18 @@ impl Service {
     fn unit(self, plan: &Plan) -> Result<String, ServiceError> {
         let program = command_word(text(&plan.program)?);
         let arguments: Vec<_> = plan.arguments.iter().map(|argument| command_word(argument)).collect();
-        let folders = plan.writes_to.iter().map(|folder| path_word(folder)).collect::<Result<Vec<_>, _>>()?;
+        let (data, others) =
+            plan.writes_to.split_first().ok_or_else(|| ServiceError::new("no data folder is given"))?;
+        // A share that is away (`-`) keeps the hub from writing there, and not from starting.
+        let folders = [path_word("", data)].into_iter().chain(others.iter().map(|folder| path_word("-", folder)));
+        let folders = folders.collect::<Result<Vec<_>, _>>()?;
         let user = match (self.is_of_user, &plan.account) {
             (true, _) => String::new(),
             (false, Some(account)) if account.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b)) => {
                 format!("User={account}\n")
             }
             (false, Some(account)) => return Err(ServiceError::new(format!("{account:?} is no account's name"))),
-            (false, None) => format!("User={}\n", owner(plan)?),
+            (false, None) => format!("User={}\n", owner(data)?),
         };
         let (capability, port) = match plan.needs_low_port {
             true => ("CAP_NET_BIND_SERVICE", "AmbientCapabilities=CAP_NET_BIND_SERVICE\n"),
@@ -199,21 +203,20 @@ fn command_word(word: &str) -> String {
     quoted + "\""
 }
 
-/// A word of a list of paths, where quotes keep spaces together but nothing can be escaped.
-fn path_word(path: &Path) -> Result<String, ServiceError> {
+/// A word of a list of paths, after its prefix; quotes keep spaces together but nothing can be escaped.
+fn path_word(prefix: &str, path: &Path) -> Result<String, ServiceError> {
     let path = text(path)?;
     if path.contains(['"', '\\', '\n']) {
         return Err(ServiceError::new(format!("{path:?}: a unit cannot write a path with quotes or backslashes")));
     }
-    Ok(format!("\"{}\"", path.replace('%', "%%")))
+    Ok(format!("\"{prefix}{}\"", path.replace('%', "%%")))
 }
 
 /// The number of the account that owns the data.
-fn owner(plan: &Plan) -> Result<u32, ServiceError> {
-    let folder = plan.writes_to.first().ok_or_else(|| ServiceError::new("no data folder is given"))?;
-    fs::metadata(folder)
-        .map(|data| std::os::unix::fs::MetadataExt::uid(&data))
-        .map_err(|error| ServiceError::new(format!("{}: {error}", folder.display())))
+fn owner(data: &Path) -> Result<u32, ServiceError> {
+    fs::metadata(data)
+        .map(|metadata| std::os::unix::fs::MetadataExt::uid(&metadata))
+        .map_err(|error| ServiceError::new(format!("{}: {error}", data.display())))
 }
 
 /// The service manager that started this process, if one did; it listens where `NOTIFY_SOCKET` says.
@@ -292,9 +295,9 @@ mod tests {
         ] {
             assert_eq!(command_word(word), written);
         }
-        assert_eq!(path_word(Path::new("/data of 50 %/$x")).unwrap(), r#""/data of 50 %%/$x""#);
+        assert_eq!(path_word("", Path::new("/data of 50 %/$x")).unwrap(), r#""/data of 50 %%/$x""#);
         for path in ["/a\"b", "/a\\b", "/a\nb"] {
-            assert!(path_word(Path::new(path)).is_err(), "{path}");
+            assert!(path_word("", Path::new(path)).is_err(), "{path}");
         }
     }
 
@@ -312,6 +315,16 @@ mod tests {
     }
 
     #[test]
+    fn only_the_data_folder_has_to_be_there_when_the_service_starts() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut plan = plan(folder.path());
+        plan.writes_to.push("/a share/face".into());
+        let unit = OF_COMPUTER.unit(&plan).unwrap();
+        let data = folder.path().to_str().unwrap();
+        assert!(unit.contains(&format!("\nReadWritePaths=\"{data}\" \"-/a share/face\"\n")), "{unit}");
+    }
+
+    #[test]
     fn only_a_low_port_gives_the_right_to_take_one() {
         let folder = tempfile::tempdir().unwrap();
         let unit = |needs_low_port| OF_COMPUTER.unit(&Plan { needs_low_port, ..plan(folder.path()) }).unwrap();
@@ -325,7 +338,8 @@ mod tests {
         let folder = tempfile::Builder::new().prefix("a hub of 50 % ").tempdir().unwrap();
         // It has to be there, and runnable.
         let program = PathBuf::from("/bin/true");
-        let unit = OF_COMPUTER.unit(&Plan { program, needs_low_port: true, ..plan(folder.path()) }).unwrap();
+        let writes_to = vec![folder.path().into(), folder.path().join("a share that is away")];
+        let unit = OF_COMPUTER.unit(&Plan { program, needs_low_port: true, writes_to, ..plan(folder.path()) }).unwrap();
         let path = folder.path().join("tazune-hub.service");
         fs::write(&path, unit).unwrap();
         let analyze = |arguments: &[&str]| Command::new("systemd-analyze").args(arguments).arg(&path).output();
