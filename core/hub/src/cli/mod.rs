@@ -263,7 +263,9 @@ mod tests {
             for argument in command.get_arguments().filter(|argument| !argument.is_hide_set()) {
                 let name = format!("{} {}", command.get_name(), argument.get_id());
                 assert!(argument.get_help().is_some(), "{name}");
-                let choices = argument.get_possible_values();
+                // A switch takes no value, though clap has two for it.
+                let is_choice = argument.get_action().takes_values();
+                let choices = if is_choice { argument.get_possible_values() } else { Vec::new() };
                 assert!(choices.iter().all(|choice| choice.get_help().is_some()), "{name}: {choices:?}");
             }
             command.get_subcommands().for_each(check);
