@@ -33,7 +33,7 @@ impl Tool {
 /// Compiling a tool for one run: optimising it would take longer than it ever saves.
 const CHEAP: &[(&str, &str)] = &[
     ("CARGO_PROFILE_RELEASE_LTO", "off"),
-    ("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1"),
+    ("CARGO_PROFILE_RELEASE_OPT_LEVEL", "0"),
     ("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16"),
 ];
 

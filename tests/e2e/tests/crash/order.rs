@@ -140,7 +140,9 @@ fn front_and_desk_answer_and_rename_after_their_syncs() {
     }
 
     let desk_calls = calls(&desk_log);
-    assert_eq!(is_told_after_sync(&desk_calls, "desk.sqlite-wal", &good, Call::is_sent), Ok(()));
+    // To the front it speaks TLS; what can be read is the admin port, which is asked for the list all the while.
+    let is_told_to_front = |call: &Call| call.is_sent() && !call.arguments.contains("HTTP/1.1 ");
+    assert_eq!(is_told_after_sync(&desk_calls, "desk.sqlite-wal", &good, is_told_to_front), Ok(()));
     // As strace quotes it; nothing else that the front keeps begins so.
     let receipt = r#"{\"body\":\""#;
     let receipt_told = is_told_after_sync(&calls(&front_log), "front.sqlite-wal", receipt, Call::is_sent);
