@@ -3,6 +3,7 @@ use std::{
     time::Duration,
 };
 
+use futures_util::future;
 use tazune_link::front_api::DeskWork;
 use tazune_model::{Clock, DeviceId};
 use tokio::{sync::Notify, time::Instant};
@@ -111,20 +112,20 @@ impl Dialler {
         for hello in hellos {
             self.pairings.hello_arrived(hello).await?;
         }
-        let mut receipts = Vec::new();
-        let mut failed = None;
-        for bytes in envelopes {
-            let is_revoked = async |device: &DeviceId| {
+        // Together, because a commit waits for the disk however many records it holds.
+        let judging = envelopes.into_iter().map(|bytes| {
+            self.opener.judge(bytes, async |device: &DeviceId| {
                 // The front's word counts too: a desk that was restored may have forgotten its own.
                 Ok(revoked.contains(device) || self.standings.is_revoked(device).await?)
-            };
-            match self.opener.judge(bytes, is_revoked).await {
+            })
+        });
+        let mut receipts = Vec::new();
+        let mut failed = None;
+        for judged in future::join_all(judging).await {
+            match judged {
                 Ok(receipt) => receipts.extend(receipt),
-                Err(error) => {
-                    // What was judged before is committed and can be said; the rest is offered again.
-                    failed = Some(error);
-                    break;
-                }
+                // What was judged beside it is committed and can be said; this one is offered again.
+                Err(error) => failed = Some(error),
             }
         }
         self.exporter.wake();

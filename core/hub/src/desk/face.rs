@@ -8,6 +8,8 @@
 //! 4. The staged file is renamed; the folder is synced.
 //! 5. `written` is committed.
 //!
+//! Files that wait at the same time take each step together, and share its waits for the disk.
+//!
 //! After a kill before 3 the file is staged anew: nobody has seen it. After a kill between 3 and 5 the staged name tells:
 //! still there, so it was not renamed and is renamed now; gone, so it was renamed, and the consumer may have it already.
 //! "Gone" must not be believed of a folder that is not there, and nothing may be written into the empty folder where a
@@ -21,13 +23,13 @@ use std::{
     time::Duration,
 };
 
-use tazune_model::{Bytes, Clock, FailureCode};
+use tazune_model::{Clock, FailureCode, RecordId};
 use tokio::sync::Notify;
 
 use crate::{
     Stopping, files,
     ports::Worker,
-    store::{DeskStore, StoreError},
+    store::{DeskStore, PendingExport, StoreError},
 };
 
 const MARKER: &str = ".tazune-face-folder";
@@ -39,6 +41,9 @@ const PROBE: &str = ".tazune-probe.tmp";
 
 /// Name of the file in the desk's folder that says which folder was claimed.
 const NOTE: &str = "face-folder-claimed";
+
+/// Most files that take a step together.
+const FILES_AT_ONCE: u32 = 32;
 
 /// First and longest pause after a failure; it doubles in between.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -124,24 +129,39 @@ impl FaceExporter {
         }
     }
 
-    /// Writes one file; false when there is none to write.
+    /// Takes the next files all the way; false when there are none.
+    ///
+    /// Several at once, because a wait for the disk costs the same for one as for many.
     async fn step(&self) -> Result<bool, ExportError> {
-        let Some(export) = self.store.next_export().await? else { return Ok(false) };
-        if !export.is_renaming {
-            let (folder, name) = (self.folder.clone(), export.name.clone());
-            self.blocking(move || folder.stage(&name, &export.content)).await?;
-            self.store.export_renaming(export.record_id).await?;
+        let mut exports = self.store.next_exports(FILES_AT_ONCE).await?;
+        let Some(first) = exports.first() else { return Ok(false) };
+        // What a kill left half-way is finished before anything is begun.
+        let is_renaming = first.is_renaming;
+        exports.retain(|export| export.is_renaming == is_renaming);
+        if !is_renaming {
+            let folder = self.folder.clone();
+            exports = self.blocking(move || folder.stage(exports)).await?;
+            self.store.exports_renaming(records_of(&exports)).await?;
         }
-        let (folder, name) = (self.folder.clone(), export.name);
-        self.blocking(move || folder.publish(&name)).await?;
-        self.store.export_written(export.record_id, self.clock.now()).await?;
-        tracing::info!(record = %export.record_id, "face file written");
+        let (folder, records) = (self.folder.clone(), records_of(&exports));
+        self.blocking(move || folder.publish(&exports)).await?;
+        for record in &records {
+            tracing::info!(%record, "face file written");
+        }
+        self.store.exports_written(records, self.clock.now()).await?;
         Ok(true)
     }
 
-    async fn blocking(&self, work: impl FnOnce() -> io::Result<()> + Send + 'static) -> Result<(), FaceError> {
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> io::Result<T> + Send + 'static,
+    ) -> Result<T, FaceError> {
         Ok(self.worker.run(work).await?)
     }
+}
+
+fn records_of(exports: &[PendingExport]) -> Vec<RecordId> {
+    exports.iter().map(|export| export.record_id).collect()
 }
 
 /// The folder, and the desk's note that it is the one: a folder that was claimed has the marker file ever since.
@@ -186,32 +206,69 @@ impl FaceFolder {
         self.path.join(format!(".{name}.tmp"))
     }
 
-    /// Puts the bytes under the hidden name, whole and durable.
-    fn stage(&self, name: &str, content: &Bytes) -> io::Result<()> {
+    /// Puts each file under its hidden name, whole and durable, and returns those that are: all up to one that fails.
+    fn stage(&self, mut exports: Vec<PendingExport>) -> io::Result<Vec<PendingExport>> {
         self.claim()?;
-        let staged = self.staged(name);
+        for index in 0..exports.len() {
+            if let Err(error) = self.stage_one(&exports[index]) {
+                if index == 0 {
+                    return Err(error);
+                }
+                // It is the first of the next turn, and told then.
+                exports.truncate(index);
+                break;
+            }
+        }
+        files::sync_folder(&self.path)?;
+        Ok(exports)
+    }
+
+    fn stage_one(&self, export: &PendingExport) -> io::Result<()> {
+        let staged = self.staged(&export.name);
         match fs::remove_file(&staged) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
         // A new file, so that nothing put there by others is followed; readable as other files of the share are.
-        files::write_synced(OpenOptions::new().write(true).create_new(true), &staged, content.as_slice())?;
-        files::sync_folder(&self.path)
+        files::write_synced(OpenOptions::new().write(true).create_new(true), &staged, export.content.as_slice())
     }
 
-    /// Gives the staged file its name, unless that has happened before.
-    fn publish(&self, name: &str) -> io::Result<()> {
-        match fs::rename(self.staged(name), self.path.join(name)) {
-            Ok(()) => files::sync_folder(&self.path),
-            Err(error) if error.kind() == io::ErrorKind::NotFound && self.path.join(MARKER).exists() => Ok(()),
-            Err(error) => Err(error),
+    /// Gives each staged file its name, unless that has happened before.
+    fn publish(&self, exports: &[PendingExport]) -> io::Result<()> {
+        for PendingExport { name, .. } in exports {
+            match fs::rename(self.staged(name), self.path.join(name)) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound && self.path.join(MARKER).exists() => {}
+                renamed => renamed?,
+            }
         }
+        files::sync_folder(&self.path)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use tazune_model::{Bytes, Timestamp};
+
     use super::*;
+
+    fn export(name: &str) -> PendingExport {
+        let record_id = RecordId::make(Timestamp::UNIX_EPOCH, &[7; 10]);
+        PendingExport { record_id, name: name.into(), content: Bytes(b"content".to_vec()), is_renaming: false }
+    }
+
+    #[test]
+    fn what_can_be_staged_before_a_file_that_cannot_is_not_held_up() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = FaceFolder::new(place.path().join("face"), place.path());
+        fs::create_dir(&folder.path).unwrap();
+        let names = ["a.xml", "no/such/folder.xml", "b.xml"];
+        let staged = folder.stage(names.map(export).to_vec()).unwrap();
+        assert_eq!(staged, [export("a.xml")]);
+        assert!(folder.stage(names[1..].iter().map(|name| export(name)).collect()).is_err());
+        folder.publish(&staged).unwrap();
+        folder.publish(&staged).unwrap();
+        assert_eq!(fs::read(folder.path.join("a.xml")).unwrap(), b"content");
+    }
 
     #[test]
     fn a_folder_is_claimed_once_and_one_without_the_marker_takes_nothing_after_that() {
@@ -228,15 +285,15 @@ mod tests {
         // The share is gone, and the place where it was mounted is there.
         fs::rename(&path, place.path().join("share")).unwrap();
         fs::create_dir(&path).unwrap();
-        let told = folder.stage("a.xml", &Bytes(b"content".to_vec())).unwrap_err().to_string();
+        let told = folder.stage(vec![export("a.xml")]).unwrap_err().to_string();
         assert!(told.contains(MARKER), "{told}");
-        assert!(folder.prove_writable().is_err() && folder.publish("a.xml").is_err());
+        assert!(folder.prove_writable().is_err() && folder.publish(&[export("a.xml")]).is_err());
         assert_eq!(names(), [""; 0]);
 
         fs::remove_dir(&path).unwrap();
         fs::rename(place.path().join("share"), &path).unwrap();
-        folder.stage("a.xml", &Bytes(b"content".to_vec())).unwrap();
-        folder.publish("a.xml").unwrap();
+        let staged = folder.stage(vec![export("a.xml")]).unwrap();
+        folder.publish(&staged).unwrap();
         assert_eq!(names().len(), 2);
 
         // Another folder in the settings is another folder.

@@ -267,30 +267,28 @@ async fn desk_remembers_what_it_said<S: DeskStore>(open: &impl AsyncFn() -> S) {
 
 async fn desk_hands_out_each_export_until_written<S: DeskStore>(open: &impl AsyncFn() -> S) {
     let file = |n: u8| NewExport::File { name: format!("face-{n}.xml"), content: Bytes(vec![n]) };
-    let pending = |n: u8, is_renaming| {
-        Some(PendingExport {
-            record_id: record(n),
-            name: format!("face-{n}.xml"),
-            content: Bytes(vec![n]),
-            is_renaming,
-        })
+    let pending = |n: u8, is_renaming| PendingExport {
+        record_id: record(n),
+        name: format!("face-{n}.xml"),
+        content: Bytes(vec![n]),
+        is_renaming,
     };
-    let next = async || open().await.next_export().await.unwrap();
-    assert_eq!(next().await, None);
+    let next = async || open().await.next_exports(2).await.unwrap();
+    assert_eq!(next().await, []);
     open().await.accept(judged(10, b"ten", "accepted"), content(NewExport::Unreadable)).await.unwrap();
-    assert_eq!(next().await, None);
-    for n in [11, 12] {
+    assert_eq!(next().await, []);
+    for n in [11, 12, 13] {
         open().await.accept(judged(n, &[n], "accepted"), content(file(n))).await.unwrap();
     }
-    assert_eq!(next().await, pending(11, false));
-    open().await.export_written(record(11), at(11)).await.unwrap();
-    assert_eq!(next().await, pending(11, false), "only what is being renamed can be written");
+    assert_eq!(next().await, [pending(11, false), pending(12, false)], "the oldest, no more than asked for");
+    open().await.exports_written(vec![record(11)], at(11)).await.unwrap();
+    assert_eq!(next().await, [pending(11, false), pending(12, false)], "only what is being renamed can be written");
 
-    open().await.export_renaming(record(12)).await.unwrap();
-    assert_eq!(next().await, pending(12, true), "what is being renamed comes first");
-    open().await.export_written(record(12), at(12)).await.unwrap();
-    open().await.export_renaming(record(12)).await.unwrap();
-    assert_eq!(next().await, pending(11, false), "what is written never comes back");
+    open().await.exports_renaming(vec![record(12), record(13)]).await.unwrap();
+    assert_eq!(next().await, [pending(12, true), pending(13, true)], "what is being renamed comes first");
+    open().await.exports_written(vec![record(12), record(13)], at(12)).await.unwrap();
+    open().await.exports_renaming(vec![record(12)]).await.unwrap();
+    assert_eq!(next().await, [pending(11, false)], "what is written never comes back");
 
     let records = open().await.records(None, 100).await.unwrap().lines;
     let line =

@@ -384,14 +384,14 @@ pub trait DeskStore: Send + Sync {
     /// The front was told the receipts of these records.
     async fn receipts_said(&self, records: Vec<RecordId>) -> Result<(), StoreError>;
 
-    /// The face file to work on: one that is being renamed, else the oldest that waits.
-    async fn next_export(&self) -> Result<Option<PendingExport>, StoreError>;
+    /// The face files to work on: those that are being renamed, then those that wait, each oldest first.
+    async fn next_exports(&self, max_count: u32) -> Result<Vec<PendingExport>, StoreError>;
 
-    /// Declares the staged file of a record complete: from now on it is renamed and never staged again.
-    async fn export_renaming(&self, record: RecordId) -> Result<(), StoreError>;
+    /// Declares the staged files of records complete: from now on they are renamed and never staged again.
+    async fn exports_renaming(&self, records: Vec<RecordId>) -> Result<(), StoreError>;
 
-    /// Declares the file of a record written: its bytes are forgotten and it is never written again.
-    async fn export_written(&self, record: RecordId, at: Timestamp) -> Result<(), StoreError>;
+    /// Declares the files of records written: their bytes are forgotten and they are never written again.
+    async fn exports_written(&self, records: Vec<RecordId>, at: Timestamp) -> Result<(), StoreError>;
 
     /// Tells the audit of something that changes nothing else here.
     async fn note(&self, chain: Chain, event: Event, at: Timestamp) -> Result<(), StoreError>;

@@ -206,10 +206,10 @@ async fn a_face_file_is_written_once_wherever_the_hub_was_killed() {
         clinic.records(|records| records.len() == 2).await;
         clinic.stop().await;
         let store = clinic.desk_store().await;
-        let export = store.next_export().await.unwrap().unwrap();
+        let [export] = store.next_exports(10).await.unwrap().try_into().unwrap();
         assert!(!export.is_renaming);
         if is_renaming {
-            store.export_renaming(export.record_id).await.unwrap();
+            store.exports_renaming(vec![export.record_id]).await.unwrap();
         }
         drop(store);
         if let Some(content) = staged {

@@ -303,50 +303,49 @@ impl DeskStore for SqliteDeskStore {
         self.database.run(move |t| set_aside::said(t, &records)).await
     }
 
-    async fn next_export(&self) -> Result<Option<PendingExport>, StoreError> {
-        let work = |t: &rusqlite::Transaction<'_>| {
+    async fn next_exports(&self, max_count: u32) -> Result<Vec<PendingExport>, StoreError> {
+        let work = move |t: &rusqlite::Transaction<'_>| {
             // In the alphabet, `renaming` comes before `waiting`.
-            t.query_row(
+            t.prepare_cached(
                 "SELECT record_id, file, content, export = 'renaming' AS is_renaming FROM record
-                 WHERE export IN ('waiting', 'renaming') ORDER BY export, seq LIMIT 1",
-                [],
-                |row| {
-                    Ok(PendingExport {
-                        record_id: parsed(row, "record_id")?,
-                        name: row.get("file")?,
-                        content: Bytes(row.get("content")?),
-                        is_renaming: row.get("is_renaming")?,
-                    })
-                },
-            )
-            .optional()
+                 WHERE export IN ('waiting', 'renaming') ORDER BY export, seq LIMIT ?1",
+            )?
+            .query_map([max_count], |row| {
+                Ok(PendingExport {
+                    record_id: parsed(row, "record_id")?,
+                    name: row.get("file")?,
+                    content: Bytes(row.get("content")?),
+                    is_renaming: row.get("is_renaming")?,
+                })
+            })?
+            .collect()
         };
         self.database.run(work).await
     }
 
-    async fn export_renaming(&self, record: RecordId) -> Result<(), StoreError> {
+    async fn exports_renaming(&self, records: Vec<RecordId>) -> Result<(), StoreError> {
         let work = move |t: &rusqlite::Transaction<'_>| {
-            t.execute(
-                "UPDATE record SET export = 'renaming' WHERE record_id = ?1 AND export = 'waiting'",
-                [record.to_string()],
-            )
+            let mut update =
+                t.prepare_cached("UPDATE record SET export = 'renaming' WHERE record_id = ?1 AND export = 'waiting'")?;
+            records.iter().try_for_each(|record| update.execute([record.to_string()]).map(drop))
         };
-        self.database.run(work).await.map(drop)
+        self.database.run(work).await
     }
 
-    async fn export_written(&self, record: RecordId, at: Timestamp) -> Result<(), StoreError> {
+    async fn exports_written(&self, records: Vec<RecordId>, at: Timestamp) -> Result<(), StoreError> {
         let auditor = self.auditor.clone();
         let work = move |t: &rusqlite::Transaction<'_>| {
-            let written = t
-                .query_row(
-                    "UPDATE record SET export = 'written', content = NULL
-                     WHERE record_id = ?1 AND export = 'renaming' RETURNING device",
-                    [record.to_string()],
-                    audit::device,
-                )
-                .optional()?;
-            let Some(device) = written else { return Ok(()) };
-            auditor.enter(t, at, [(audit::chain_of(t, &device)?, Event::FaceFileWritten { record_id: record })])
+            let mut update = t.prepare_cached(
+                "UPDATE record SET export = 'written', content = NULL
+                 WHERE record_id = ?1 AND export = 'renaming' RETURNING device",
+            )?;
+            let mut deeds = Vec::new();
+            for record_id in records {
+                if let Some(device) = update.query_row([record_id.to_string()], audit::device).optional()? {
+                    deeds.push((audit::chain_of(t, &device)?, Event::FaceFileWritten { record_id }));
+                }
+            }
+            if deeds.is_empty() { Ok(()) } else { auditor.enter(t, at, deeds) }
         };
         self.database.run(work).await
     }

@@ -132,11 +132,11 @@ async fn what_earlier_versions_kept_can_be_used() {
         assert!(records[3].quarantine.is_some() && records[3].accepted_at.is_none());
         let pulse = store.pulse().await.unwrap();
         assert_eq!((pulse.waiting, pulse.oldest_accepted_at), (1, records[1].accepted_at));
-        let export = store.next_export().await.unwrap().unwrap();
+        let [export] = store.next_exports(10).await.unwrap().try_into().unwrap();
         assert!(String::from_utf8(export.content.0).unwrap().contains("印付 太郎"));
-        store.export_renaming(export.record_id).await.unwrap();
-        store.export_written(export.record_id, now).await.unwrap();
-        assert_eq!(store.next_export().await.unwrap(), None);
+        store.exports_renaming(vec![export.record_id]).await.unwrap();
+        store.exports_written(vec![export.record_id], now).await.unwrap();
+        assert_eq!(store.next_exports(10).await.unwrap(), []);
     }
 }
 
