@@ -46,7 +46,7 @@ pub const MEASURES: &[(&str, &str)] = &[
 /// Upper limits of the histogram, in seconds; a long-poll takes up to 25.
 const SECONDS: &[f64] = &[0.005, 0.02, 0.1, 0.5, 2.0, 10.0, 30.0];
 
-/// Everything that was counted since [`install`].
+/// Everything that was counted since it was installed.
 #[derive(Clone)]
 pub struct Telemetry(PrometheusHandle);
 
