@@ -44,7 +44,7 @@ pub trait CardPort: Send {
     /// Sends one command APDU and returns the card's data and status word, within seconds.
     ///
     /// # Errors
-    /// [`PortError::Lost`] when the card is gone; it must be connected again.
+    /// [`PortError::Lost`] when the card is gone; it must be connected again. [`PortError::Reader`] ends the work with the card.
     async fn transmit(&mut self, command: &[u8]) -> Result<Vec<u8>, PortError>;
 
     /// Takes power from the card, which ends every verified state; does nothing without a card.

@@ -71,7 +71,9 @@ impl CardRunner {
                         news(CardNews::Progress(conversation.progress()));
                         order
                     }
-                    Err(_) => {
+                    // Another try would find the reader as it is.
+                    Err(error @ PortError::Reader(_)) => return Err(trouble(error)),
+                    Err(PortError::Absent | PortError::Lost) => {
                         news(CardNews::Lost);
                         conversation.on(CardEvent::Lost)
                     }

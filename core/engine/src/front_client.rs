@@ -25,8 +25,7 @@ use tazune_model::{RecordId, Sha256};
 use crate::{
     error::{EngineError, FrontError},
     https::{self, BodyError, Identity},
-    keys::Keys,
-    ports::{FrontAnswer, FrontPort, FrontRequest, Worker},
+    ports::{FrontAnswer, FrontPort, FrontRequest},
 };
 
 /// How long an answer may take beyond the time that it was asked to wait for news.
@@ -74,13 +73,12 @@ impl<E: Into<EngineError>> From<E> for CallError {
 impl FrontClient {
     /// A client that shows the device's certificate.
     pub(crate) fn paired(fronts: Vec<String>, pin: Sha256, identity: Identity) -> Self {
-        let keys = Some(identity.keys.clone());
-        Self::over(Arc::new(Https::new(https::client(https::pinned(pin, Some(identity))), fronts, keys)))
+        Self::over(Arc::new(Https::new(https::client(https::pinned(pin, Some(identity))), fronts)))
     }
 
     /// A client without certificate, which may only pair.
     pub(crate) fn unpaired(fronts: Vec<String>, pin: Sha256) -> Self {
-        Self::over(Arc::new(Https::new(https::client(https::pinned(pin, None)), fronts, None)))
+        Self::over(Arc::new(Https::new(https::client(https::pinned(pin, None)), fronts)))
     }
 
     /// A client that makes its requests through this port.
@@ -174,12 +172,11 @@ struct Https {
     fronts: Vec<String>,
     /// Index of the address that answered last.
     preferred: AtomicUsize,
-    keys: Option<Keys>,
 }
 
 impl Https {
-    fn new(http: Client, fronts: Vec<String>, keys: Option<Keys>) -> Self {
-        Self { http, fronts, preferred: AtomicUsize::new(0), keys }
+    fn new(http: Client, fronts: Vec<String>) -> Self {
+        Self { http, fronts, preferred: AtomicUsize::new(0) }
     }
 }
 
@@ -187,11 +184,6 @@ impl Https {
 impl FrontPort for Https {
     /// At the address that answered last, or else at the next one that takes a connection.
     async fn call(&self, request: FrontRequest) -> Result<FrontAnswer, EngineError> {
-        // A locked key store would look like a broken handshake.
-        if let Some(keys) = &self.keys {
-            let keys = keys.clone();
-            Worker::threads().run(move || keys.transport_public().map_err(EngineError::from)).await?;
-        }
         let preferred = self.preferred.load(Ordering::Relaxed);
         for offset in 0..self.fronts.len() {
             let index = (preferred + offset) % self.fronts.len();
@@ -213,6 +205,9 @@ impl FrontPort for Https {
                 }
                 // Nothing was sent, so another address may be asked; anything else may have been processed.
                 Err(error) if error.is_connect() => {
+                    if let Some(refusal) = https::key_failure(&error) {
+                        return Err(refusal.into());
+                    }
                     tracing::debug!(front = index, "no connection to the hub");
                 }
                 Err(_) => return Err(FrontError::Unreachable.into()),

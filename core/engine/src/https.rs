@@ -1,9 +1,9 @@
-use std::{sync::Arc, time::Duration};
+use std::{error::Error, io, sync::Arc, time::Duration};
 
 use reqwest::{Client, Response, redirect};
 use ring::digest;
 use rustls::{
-    ClientConfig, DigitallySignedStruct, RootCertStore, SignatureAlgorithm, SignatureScheme,
+    ClientConfig, DigitallySignedStruct, OtherError, RootCertStore, SignatureAlgorithm, SignatureScheme,
     client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
     crypto::{CryptoProvider, ring as provider, verify_tls13_signature},
     pki_types::{CertificateDer, ServerName, UnixTime},
@@ -13,9 +13,10 @@ use rustls::{
 };
 use tazune_link::keys::VerifyingKey;
 use tazune_model::{Bytes, Sha256, Timestamp};
+use tokio::runtime::{Handle, RuntimeFlavor};
 use x509_parser::prelude::{ASN1Time, FromDer, X509Certificate};
 
-use crate::keys::Keys;
+use crate::keys::{KeyStoreError, Keys};
 
 /// How long the making of a connection may take, one address.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -59,6 +60,22 @@ pub(crate) fn client(config: ClientConfig) -> Client {
         .connect_timeout(CONNECT_TIMEOUT)
         .build()
         .expect("the TLS settings are of the version that the client uses")
+}
+
+/// What the key store said when it was asked for the handshake's signature, if that is why there is no connection.
+pub(crate) fn key_failure(error: &reqwest::Error) -> Option<KeyStoreError> {
+    let mut cause: Option<&(dyn Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        if let Some(rustls::Error::Other(OtherError(refusal))) = error.downcast_ref() {
+            return refusal.downcast_ref().copied();
+        }
+        cause = match error.downcast_ref::<io::Error>() {
+            // What it holds is not its source, only that one's source is.
+            Some(error) => error.get_ref().map(|held| held as _),
+            None => error.source(),
+        };
+    }
+    None
 }
 
 /// Why an answer's body is not here.
@@ -138,7 +155,13 @@ impl SigningKey for PortKey {
 
 impl Signer for PortKey {
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>, rustls::Error> {
-        self.0.sign(message).map_err(|error| rustls::Error::Other(rustls::OtherError(Arc::new(error))))
+        let sign = || self.0.sign(message);
+        // A key store may take its time, and other work shall not stand still meanwhile.
+        let signature = match Handle::try_current().map(|runtime| runtime.runtime_flavor()) {
+            Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(sign),
+            _ => sign(),
+        };
+        signature.map_err(|error| rustls::Error::Other(OtherError(Arc::new(error))))
     }
 
     fn scheme(&self) -> SignatureScheme {
@@ -198,7 +221,7 @@ impl ServerCertVerifier for SpkiPin {
 #[cfg(test)]
 mod tests {
     use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, PublicKeyData, date_time_ymd};
-    use rustls::{ServerConfig, pki_types::PrivateKeyDer};
+    use rustls::{ServerConfig, pki_types::PrivateKeyDer, server::WebPkiClientVerifier};
     use tazune_link::keys::sha256;
     use tokio::{
         io::{AsyncReadExt, AsyncWriteExt},
@@ -207,6 +230,7 @@ mod tests {
     use tokio_rustls::TlsAcceptor;
 
     use super::*;
+    use crate::keys::{KeyStore, MemoryKeyStore};
 
     struct Server {
         url: String,
@@ -214,7 +238,7 @@ mod tests {
         pin: Sha256,
     }
 
-    /// A server on 127.0.0.1 whose certificate has this name and, perhaps, ended long ago.
+    /// A server on 127.0.0.1 whose certificate has this name and, perhaps, ended long ago; it asks for one, and does without.
     async fn server(name: &str, is_expired: bool) -> Server {
         let mut parameters = CertificateParams::default();
         parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -228,10 +252,14 @@ mod tests {
         let key = KeyPair::generate().unwrap();
         let certificate = parameters.signed_by(&key, &issuer).unwrap().der().clone();
         let pin = sha256(&key.subject_public_key_info());
+        let mut roots = RootCertStore::empty();
+        roots.add(authority.clone().into()).unwrap();
+        let clients = WebPkiClientVerifier::builder_with_provider(roots.into(), provider::default_provider().into());
+        let clients = clients.allow_unauthenticated().build().unwrap();
         let config = ServerConfig::builder_with_provider(Arc::new(provider::default_provider()))
             .with_protocol_versions(&[&TLS13])
             .unwrap()
-            .with_no_client_auth()
+            .with_client_cert_verifier(clients)
             .with_single_cert(vec![certificate], PrivateKeyDer::Pkcs8(key.serialize_der().into()))
             .unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -276,6 +304,27 @@ mod tests {
         assert!(answers(pinned(odd.pin, None), &odd).await, "names and dates do not count");
         assert!(!answers(pinned(right.pin, None), &other).await);
         assert!(!answers(pinned(sha256(right.authority.as_slice()), None), &right).await);
+    }
+
+    /// Also on a runtime that may not block a thread, and on one that may.
+    #[test]
+    fn a_key_store_that_refuses_the_handshakes_signature_is_told_from_a_server_that_is_away() {
+        use tokio::runtime::Builder;
+        for mut builder in [Builder::new_current_thread(), Builder::new_multi_thread()] {
+            builder.enable_all().build().unwrap().block_on(async {
+                let server = server("127.0.0.1", false).await;
+                let keys = Arc::new(MemoryKeyStore::new());
+                keys.make_keys().unwrap();
+                keys.set_locked(true);
+                let identity = Identity { certificates: vec![server.authority.clone()], keys };
+                let client = client(pinned(server.pin, Some(identity)));
+                let refused = client.get(&server.url).send().await.unwrap_err();
+                assert!(refused.is_connect());
+                assert_eq!(key_failure(&refused), Some(KeyStoreError::Locked));
+                let away = client.get("https://127.0.0.1:1").send().await.unwrap_err();
+                assert_eq!(key_failure(&away), None);
+            });
+        }
     }
 
     #[tokio::test]

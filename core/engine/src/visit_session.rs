@@ -141,8 +141,9 @@ impl Device {
         draft: DraftId,
         port: Box<dyn CardPort>,
     ) -> Result<VisitSession, EngineError> {
-        let mut visit = self.load_visit(&draft).await?;
+        // First, because a revoked device has no drafts any more: that it is revoked says more.
         let pairing = self.pairing().await?;
+        let mut visit = self.load_visit(&draft).await?;
         let effects = visit.resume(self.now());
         self.start(&pairing, Draft { id: draft, is_saved: true }, visit, effects, port)
     }

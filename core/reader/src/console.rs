@@ -1,5 +1,5 @@
 use serde_json::{Value, json};
-use tazune_engine::{FailureCode, Language, Screen, Texts, Timestamp, japan_date};
+use tazune_engine::{FailureCode, Language, Screen, Texts};
 
 use crate::{
     output::{Output, OutputClosed, complain},
@@ -111,11 +111,6 @@ pub(crate) fn explain(code: FailureCode, texts: &Texts) -> String {
     })
 }
 
-/// An instant as people in Japan write it: day and time of day.
-pub(crate) fn moment(at: Timestamp, texts: &Texts) -> String {
-    format!("{} {}", texts.date(japan_date(at)), texts.time(at))
-}
-
 /// English stands below the Japanese, because whoever is asked for help may read only that.
 fn in_both_languages(texts: &Texts, words: impl Fn(&Texts) -> String) -> String {
     match texts.language() {
@@ -157,11 +152,5 @@ mod tests {
                 assert!(!Texts::new(language).text(key, &[]).contains('⟦'), "{key} in {language:?}");
             }
         }
-    }
-
-    #[test]
-    fn an_instant_is_told_in_japan() {
-        let at = "2026-11-20T15:04:05Z".parse().unwrap();
-        assert_eq!(moment(at, &Texts::new(Language::Ja)), "2026年11月21日(土) 00:04");
     }
 }

@@ -1,14 +1,12 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tazune_engine::{
-    Delivery, Device, DraftId, EngineError, FailureCode, QueueStatus, QueuedRecord, Revocation, Texts, Timestamp,
-};
+use tazune_engine::{Delivery, Device, DraftId, EngineError, FailureCode, QueueStatus, QueuedRecord, Texts, Timestamp};
 use tokio::signal::ctrl_c;
 
 use crate::{
     arguments::QueueArguments,
-    console::{Console, explain, failure, moment},
+    console::{Console, explain, failure},
     ended::Ended,
     exit::Exit,
 };
@@ -96,16 +94,6 @@ fn line(status: &QueueStatus, drafts: &[(DraftId, Timestamp)], texts: &Texts) ->
     } })
 }
 
-/// The key of the text that says how far a revoked device is.
-const fn revocation_key(state: Revocation) -> &'static str {
-    match state {
-        Revocation::Destroying => "queue-revoked-destroying",
-        Revocation::HandingIn => "queue-revoked-handing-in",
-        Revocation::Closing => "queue-revoked-closing",
-        Revocation::Finished => "queue-revoked-finished",
-    }
-}
-
 /// Drafts for a script.
 pub(crate) fn drafts_json(drafts: &[(DraftId, Timestamp)]) -> Value {
     drafts.iter().map(|(id, at)| json!({ "id": id.to_string(), "saved_at": at.to_string() })).collect()
@@ -136,15 +124,14 @@ fn words(status: &QueueStatus, drafts: &[(DraftId, Timestamp)], texts: &Texts) -
         lines.push(texts.text("insecure-keys", &[]));
     }
     if let Some(revocation) = &status.revocation {
-        let key = revocation_key(revocation.state);
-        lines.push(texts.text(key, &[("at", &moment(revocation.revoked_at, texts))]));
+        lines.push(texts.revocation(revocation.state, revocation.revoked_at));
     }
     for (id, at) in drafts {
-        let args = [("id", &*id.to_string()), ("at", &moment(*at, texts))];
+        let args = [("id", &*id.to_string()), ("at", &texts.moment(*at))];
         lines.push(format!("  {}", texts.text("tool-draft", &args)));
     }
     for record in &status.records {
-        let at = moment(since(record), texts);
+        let at = texts.moment(since(record));
         let shown = texts.text("queue-record", &[("state", &state(word(record.delivery))), ("at", &at)]);
         lines.push(format!(
             "  {}",
@@ -155,7 +142,7 @@ fn words(status: &QueueStatus, drafts: &[(DraftId, Timestamp)], texts: &Texts) -
         }
     }
     lines.push(match status.last_success_at {
-        Some(at) => texts.text("queue-last-success", &[("at", &moment(at, texts))]),
+        Some(at) => texts.text("queue-last-success", &[("at", &texts.moment(at))]),
         None => texts.text("queue-never", &[]),
     });
     if let Some(code) = status.last_failure {
@@ -167,7 +154,7 @@ fn words(status: &QueueStatus, drafts: &[(DraftId, Timestamp)], texts: &Texts) -
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tazune_engine::{Language, RevocationKind, RevocationStatus};
+    use tazune_engine::{Language, Revocation, RevocationKind, RevocationStatus};
 
     fn status() -> QueueStatus {
         let at: Timestamp = "2026-11-21T01:05:00Z".parse().unwrap();
@@ -238,7 +225,7 @@ mod tests {
                 let texts = Texts::new(language);
                 let words = words(&status, &[], &texts);
                 let line = words.lines().nth(2).unwrap().to_owned();
-                assert!(line.contains(&moment(revoked_at, &texts)), "{words}");
+                assert!(line.contains(&texts.moment(revoked_at)), "{words}");
                 assert!(told.insert(line), "{words}");
             }
             let json = line(&status, &[], &Texts::new(Language::En));

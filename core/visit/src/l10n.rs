@@ -1,5 +1,6 @@
 use fluent_bundle::{FluentArgs, FluentResource, concurrent::FluentBundle};
-use tazune_model::{Date, FailureCode, Language, Timestamp};
+use tazune_link::revocation::Revocation;
+use tazune_model::{Date, FailureCode, Language, Timestamp, japan_date};
 
 /// Version of the consent's words; a test holds it against them, so that a changed word changes it.
 pub const TEXT_VERSION: &str = "2026-11-21.2";
@@ -89,6 +90,24 @@ impl Texts {
         let digits = tazune_model::japan_timestamp_digits(at);
         format!("{}:{}", digits.get(8..10).unwrap_or_default(), digits.get(10..12).unwrap_or_default())
     }
+
+    /// Day and time of day in Japan.
+    #[must_use]
+    pub fn moment(&self, at: Timestamp) -> String {
+        format!("{} {}", self.date(japan_date(at)), self.time(at))
+    }
+
+    /// How far a device is that was revoked at this instant.
+    #[must_use]
+    pub fn revocation(&self, state: Revocation, at: Timestamp) -> String {
+        let key = match state {
+            Revocation::Destroying => "queue-revoked-destroying",
+            Revocation::HandingIn => "queue-revoked-handing-in",
+            Revocation::Closing => "queue-revoked-closing",
+            Revocation::Finished => "queue-revoked-finished",
+        };
+        self.text(key, &[("at", &self.moment(at))])
+    }
 }
 
 const fn source(language: Language) -> &'static str {
@@ -129,6 +148,7 @@ mod tests {
         }
         assert_eq!(Texts::new(Language::En).date(day), "21 November 2026 (Sat)");
         assert_eq!(texts.time("2026-11-21T00:05:00Z".parse().unwrap()), "09:05");
+        assert_eq!(texts.moment("2026-11-20T15:04:05Z".parse().unwrap()), "2026年11月21日(土) 00:04");
     }
 
     #[test]

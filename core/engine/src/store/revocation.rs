@@ -1,10 +1,10 @@
 use rusqlite::{Transaction, params};
 use serde::{Deserialize, Serialize};
 use tazune_link::{
-    revocation::{Event, Revocation},
+    revocation::{Event, Revocation, Revoked},
     tombstone::RevocationKind,
 };
-use tazune_model::{StoreFault, Timestamp};
+use tazune_model::{FailureCode, StoreFault, Timestamp};
 
 use super::{
     Database,
@@ -26,6 +26,14 @@ pub struct RevocationStatus {
     pub kind: RevocationKind,
     /// When, on the desk's clock.
     pub revoked_at: Timestamp,
+}
+
+impl RevocationStatus {
+    /// The failure that every visit here meets from now on.
+    #[must_use]
+    pub const fn failure_code(&self) -> FailureCode {
+        Revoked.failure_code()
+    }
 }
 
 impl Database {
