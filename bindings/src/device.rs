@@ -10,6 +10,7 @@ use crate::{
     CardPort, Failure, KeyStore, TazuneError, VisitSession,
     cancel::Cancel,
     card::ForeignCard,
+    error::texts,
     keys::ForeignKeys,
     screen::{Language, system_time},
 };
@@ -73,8 +74,8 @@ impl Device {
     /// # Errors
     /// [`TazuneError::Failed`]; the device is then as it was, and a new offer is needed.
     pub async fn pair(&self, offer: String, about: AboutDevice) -> Result<PairingAttempt, TazuneError> {
-        let attempt =
-            self.cancel.or(async { self.engine.pair(&offer, about.into()).await.map_err(self.failed()) }).await?;
+        let (engine, failed) = (self.engine.clone(), self.failed());
+        let attempt = self.cancel.or(async move { engine.pair(&offer, about.into()).await.map_err(failed) }).await?;
         let code = attempt.code().digits();
         Ok(PairingAttempt {
             attempt: Mutex::new(Some(attempt)),
@@ -140,7 +141,8 @@ impl Device {
     /// # Errors
     /// [`TazuneError::Failed`]; every record is as safe as before. [`TazuneError::Cancelled`].
     pub async fn deliver_now(&self, receipts_within: Duration) -> Result<(), TazuneError> {
-        self.cancel.or(async { self.engine.deliver_now(receipts_within).await.map_err(self.failed()) }).await
+        let (engine, failed) = (self.engine.clone(), self.failed());
+        self.cancel.or(async move { engine.deliver_now(receipts_within).await.map_err(failed) }).await
     }
 
     /// Delivers in the background, for as long as it takes; a failure is noted in the queue's status and tried again.
@@ -148,7 +150,8 @@ impl Device {
     /// # Errors
     /// [`TazuneError::Failed`] when it cannot begin. [`TazuneError::Cancelled`].
     pub async fn run_delivery(&self, until: DeliverUntil) -> Result<(), TazuneError> {
-        self.cancel.or(async { self.engine.run_delivery(until).await.map_err(self.failed()) }).await
+        let (engine, failed) = (self.engine.clone(), self.failed());
+        self.cancel.or(async move { engine.run_delivery(until).await.map_err(failed) }).await
     }
 
     /// Ends the calls of this object that wait for the network: deliveries, and the beginning of a pairing.
@@ -186,12 +189,9 @@ impl PairingAttempt {
     /// [`TazuneError::Failed`] when the clinic did not approve; [`TazuneError::Cancelled`]; [`TazuneError::Over`] when it was asked or
     /// cancelled before.
     pub async fn finish(&self) -> Result<Paired, TazuneError> {
-        self.cancel
-            .or(async {
-                let paired = self.take().ok_or(TazuneError::Over)?.finish().await;
-                paired.map(Paired::from).map_err(|error| TazuneError::of_engine(error, self.language))
-            })
-            .await
+        let (attempt, language) = (self.take().ok_or(TazuneError::Over)?, self.language);
+        let failed = move |error| TazuneError::of_engine(error, language);
+        self.cancel.or(async move { attempt.finish().await.map(Paired::from).map_err(failed) }).await
     }
 
     /// Ends the attempt; the device stays as it was.
@@ -289,11 +289,35 @@ pub struct Queue {
     pub last_success_at: Option<SystemTime>,
     /// What went wrong since.
     pub last_failure: Option<Failure>,
-    /// How far the device is if the clinic has revoked it.
-    pub revocation: Option<Revocation>,
+    /// How the device stands if the clinic has revoked it: it takes no visit any more.
+    pub revoked: Option<Revoked>,
 }
 
-/// How far a revoked device is (登録の取り消し).
+/// A device that the clinic has revoked (登録の取り消し).
+#[derive(Clone, Debug, PartialEq, Eq, uniffi::Record)]
+pub struct Revoked {
+    /// How far it is.
+    pub state: Revocation,
+    /// When it was revoked, on the clinic's clock.
+    pub at: SystemTime,
+    /// What it means for the staff.
+    pub failure: Failure,
+    /// How far it is, and since when, in words.
+    pub text: String,
+}
+
+impl Revoked {
+    fn new(status: tazune_engine::RevocationStatus, language: Language) -> Self {
+        Self {
+            state: status.state.into(),
+            at: system_time(status.revoked_at),
+            failure: Failure::new(status.failure_code(), language),
+            text: texts(language).revocation(status.state, status.revoked_at),
+        }
+    }
+}
+
+/// How far a revoked device is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, uniffi::Enum)]
 pub enum Revocation {
     /// What the staff could read is being destroyed.
@@ -362,7 +386,7 @@ impl Queue {
             draft_count: u32::try_from(queue.draft_count).unwrap_or(u32::MAX),
             last_success_at: queue.last_success_at.map(system_time),
             last_failure: queue.last_failure.map(|code| Failure::new(code, language)),
-            revocation: queue.revocation.map(|revocation| revocation.state.into()),
+            revoked: queue.revocation.map(|status| Revoked::new(status, language)),
         }
     }
 }

@@ -37,7 +37,7 @@ pub use card::{CardError, CardPort};
 pub use contract::{CONTRACT, check_library};
 pub use device::{
     AboutDevice, DeliverUntil, Delivery, Device, Draft, Paired, PairingAttempt, PlannedPatient, Queue, QueuedRecord,
-    Sex,
+    Revocation, Revoked, Sex,
 };
 pub use error::{Failure, TazuneError};
 pub use keys::{KeyError, KeyStore};

@@ -1,7 +1,5 @@
-use std::process::Command;
-
 use crate::{
-    run::root,
+    run::{command, root},
     tools::{CARGO_FUZZ, NIGHTLY, Tool},
 };
 
@@ -44,7 +42,7 @@ pub(crate) fn fuzz(options: &Options) -> bool {
 
 /// Writes the samples to start from and gives the names of the targets.
 fn targets() -> Vec<String> {
-    let listing = Command::new("cargo")
+    let listing = command("cargo")
         .args(["run", "--quiet", "-p", "tazune-fuzz", "--example", "seeds", "--", WORK])
         .current_dir(root())
         .output();
@@ -57,7 +55,7 @@ fn run(target: &str, seconds: u32) -> bool {
     let (work, findings) = (format!("{WORK}/{target}"), format!("tests/fuzz/corpus/{target}"));
     // libFuzzer writes into the first folder only; the second may be missing.
     let folders = [Some(work.as_str()), root().join(&findings).is_dir().then_some(findings.as_str())];
-    let status = Command::new("cargo")
+    let status = command("cargo")
         .args(["+nightly", "fuzz", "run", "--fuzz-dir", "tests/fuzz", "--features", "libfuzzer", "fuzz"])
         .args(folders.into_iter().flatten())
         .args([

@@ -1,6 +1,4 @@
-use std::process::Command;
-
-use crate::run::root;
+use crate::run::{command, root};
 
 /// How many schedules, and from which seed.
 #[derive(clap::Args)]
@@ -15,7 +13,7 @@ pub(crate) struct Options {
 
 /// Runs simulated schedules until one fails; `true` when none does.
 pub(crate) fn sim(options: &Options) -> bool {
-    let mut command = Command::new("cargo");
+    let mut command = command("cargo");
     command.args(["run", "--release", "-p", "tazune-simulation", "--", "--schedules", &options.schedules.to_string()]);
     command.args(["--seed", &options.seed.to_string()]).current_dir(root());
     command.status().is_ok_and(|status| status.success())

@@ -7,6 +7,7 @@
 //! |---|---|
 //! | `offer` | opens a pairing at the desk: the text of its code |
 //! | `approve DIGITS` | types the device's six digits at the desk and approves; nothing |
+//! | `revoke DEVICE` | revokes the device at the desk, as one that was lost; nothing |
 //! | `hold PERSON ADDRESS` | holds this person's card to a reader that listens there; nothing |
 //! | `remove` | takes the card away; nothing |
 //! | `card PERSON` | tries left, `on` or `off` for its power, the last command it got, in hexadecimal, how many times a PIN came |
@@ -89,6 +90,7 @@ fn answer<'a>(mut words: impl Iterator<Item = &'a str>, stage: &Mutex<Stage>) ->
     match word() {
         "offer" => lock(stage).offer(),
         "approve" => lock(stage).approve(word()),
+        "revoke" => lock(stage).revoke(word()),
         "hold" => lock(stage).hold(word(), word()),
         "remove" => {
             lock(stage).held = None;
@@ -121,6 +123,13 @@ impl Stage {
         desk.expect_event("approved");
         desk.finish().success();
         Ok(String::new())
+    }
+
+    fn revoke(&self, device: &str) -> Answer {
+        let mut revoke = self.clinic.start("revoke", &[device, "--reason", "見本", "--kind", "lost", "--yes"]);
+        revoke.close_input();
+        let ended = revoke.finish();
+        if ended.code() == 0 { Ok(String::new()) } else { Err(format!("{device}: not revoked")) }
     }
 
     fn hold(&mut self, person: &str, address: &str) -> Answer {

@@ -8,7 +8,7 @@ use std::{env, error::Error, fs, path::Path};
 #[path = "../../../../bindings/contract_sum.rs"]
 mod contract_sum;
 
-use uniffi::{GenerateOptions, TargetLanguage, generate};
+use uniffi_bindgen::bindings::{GenerateOptions, TargetLanguage, generate};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<_> = env::args().skip(1).collect();
