@@ -13,14 +13,14 @@ use super::{
     face::FaceExporter,
     front_client::{FrontClient, FrontError},
     opener::Opener,
+    pause::Pause,
     renewal::Renewals,
     standings::{Standings, TellError},
 };
 use crate::store::{DeskStore, StoreError};
 
-/// First and longest pause after a failure; it doubles in between.
-const PAUSE: Duration = Duration::from_millis(250);
-const LONGEST_PAUSE: Duration = Duration::from_secs(15);
+/// Rest after a failure.
+const PAUSE: Pause = Pause::new(Duration::from_millis(250), Duration::from_secs(15));
 
 /// Most receipts that are said at once.
 const MAX_RECEIPTS: u32 = 500;
@@ -79,16 +79,16 @@ impl Dialler {
         loop {
             match self.round().await {
                 Ok(()) => {
-                    pause = PAUSE;
+                    pause.reset();
                     self.success.is_now();
                     #[expect(clippy::cast_precision_loss, reason = "a gauge is a floating-point number")]
                     let at = self.clock.now().as_second() as f64;
                     metrics::gauge!("tazune_front_last_success_seconds").set(at);
                 }
                 Err(error) => {
-                    tracing::warn!(%error, pause_ms = pause.as_millis(), "no work could be taken from the front");
-                    tokio::time::sleep(pause).await;
-                    pause = (pause * 2).min(LONGEST_PAUSE);
+                    let rest = pause.after_failure();
+                    tracing::warn!(%error, pause_ms = rest.as_millis(), "no work could be taken from the front");
+                    tokio::time::sleep(rest).await;
                 }
             }
         }
@@ -135,8 +135,8 @@ impl Dialler {
             self.front.put_receipts(receipts).await?;
             metrics::counter!("tazune_receipts_total").increment(count);
         }
-        // Last, because the gateway is asked for each.
-        for renewal in renewals {
+        // Last, and one in each round, because the gateway is asked for it and may take its time; the others are offered again.
+        if let Some(renewal) = renewals.into_iter().next() {
             let device = renewal.device.clone();
             let answer = self.renewals.judge(renewal).await?;
             self.front.put_renewal_answer(&device, &answer).await?;

@@ -26,6 +26,7 @@ use std::{
 use tazune_model::{Clock, FailureCode, RecordId};
 use tokio::sync::Notify;
 
+use super::pause::Pause;
 use crate::{
     Stopping, files,
     ports::Worker,
@@ -45,9 +46,8 @@ const NOTE: &str = "face-folder-claimed";
 /// Most files that take a step together.
 const FILES_AT_ONCE: u32 = 32;
 
-/// First and longest pause after a failure; it doubles in between.
-const PAUSE: Duration = Duration::from_millis(500);
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// Rest after a failure.
+const PAUSE: Pause = Pause::new(Duration::from_millis(500), Duration::from_secs(30));
 
 /// The face folder cannot be used just now; the record waits.
 #[derive(Debug, thiserror::Error)]
@@ -112,12 +112,11 @@ impl FaceExporter {
                 step.as_ref().err().map(ExportError::failure_code);
             let mut rest = Duration::ZERO;
             match step {
-                Ok(true) => pause = PAUSE,
+                Ok(true) => pause.reset(),
                 Ok(false) => rest = Duration::MAX,
                 Err(error) => {
                     tracing::warn!(code = %error.failure_code(), %error, "a face file waits");
-                    rest = pause;
-                    pause = (pause * 2).min(LONGEST_PAUSE);
+                    rest = pause.after_failure();
                 }
             }
             tokio::select! {

@@ -1,15 +1,19 @@
+use std::fs;
+
 use jiff::SignedDuration;
 use rcgen::{CertificateParams, KeyPair};
 use reqwest::{Method, StatusCode};
 use rusqlite::Connection;
+use serde_json::Value;
 use tazune_link::{
     V1,
     front_api::{ApiError, RENEWAL},
     renewal::{RenewalAnswer, RenewalRequest},
 };
+use tokio::net::TcpListener;
 
 use crate::{
-    clinic::Clinic,
+    clinic::{Clinic, Roles},
     device::{Caller, Device, Told},
 };
 
@@ -59,4 +63,27 @@ async fn nobody_is_certified_with_another_key_or_without_standing() {
         let asked = ask(&device.caller(&clinic), &request(&device.key)).await;
         assert_eq!(asked, Err((StatusCode::FORBIDDEN, Some(told))));
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_that_says_nothing_to_one_renewal_holds_up_no_record_until_the_next() {
+    let mut clinic = Clinic::open().await;
+    let devices = [clinic.pair().await, clinic.pair().await];
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let settings = clinic.desk_folder().join("settings.json");
+    let mut json: Value = serde_json::from_slice(&fs::read(&settings).unwrap()).unwrap();
+    json["gateway_url"] = format!("https://{}", silent.local_addr().unwrap()).into();
+    fs::write(&settings, json.to_string()).unwrap();
+    clinic.restart(Roles::FrontOnly).await;
+    for device in &devices {
+        let asked: Told<RenewalAnswer> =
+            device.caller(&clinic).call(Method::POST, RENEWAL, Some(&request(&device.key))).await;
+        assert_eq!(asked, Ok(RenewalAnswer::Waiting));
+    }
+    clinic.restart(Roles::Both).await;
+    let (first, _) = silent.accept().await.unwrap();
+    devices[0].hand_in(&clinic, &[devices[0].seal(&clinic, &devices[0].record(&clinic))]).await;
+    drop(first);
+    let (_second, _) = silent.accept().await.unwrap();
+    assert_eq!(clinic.admin().records().await.unwrap().records.len(), 1);
 }
