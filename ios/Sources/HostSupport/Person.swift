@@ -1,12 +1,8 @@
 import Tazune
 
-/// A device in this folder, with its keys at the stage.
-public func device(in folder: String, stage: Stage) async throws -> Device {
-    try await Device.open(folder: folder, keys: StageKeys(stage: stage, phone: phone(of: folder)), language: .ja)
-}
-
-private func phone(of folder: String) -> String {
-    String(folder.split(separator: "/").last ?? "phone")
+/// A device in this folder, with its keys at the stage unless others are given.
+public func device(in folder: String, stage: Stage, keys: (any KeyStore)? = nil) async throws -> Device {
+    try await Device.open(folder: folder, keys: keys ?? StageKeys(stage: stage, of: folder), language: .ja)
 }
 
 extension VisitSession {

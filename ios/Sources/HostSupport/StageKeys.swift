@@ -6,9 +6,10 @@ public final class StageKeys: KeyStore {
     private let stage: Stage
     private let phone: String
 
-    public init(stage: Stage, phone: String) {
+    /// The keys of the phone whose app has its data in this folder.
+    public init(stage: Stage, of folder: String) {
         self.stage = stage
-        self.phone = phone
+        phone = String(folder.split(separator: "/").last ?? "phone")
     }
 
     public func makeKeys() throws {

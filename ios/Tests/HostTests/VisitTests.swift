@@ -16,11 +16,11 @@ struct VisitTests {
         folder = NSTemporaryDirectory() + "tazune-" + UUID().uuidString
     }
 
-    @Test func appAndLibraryThatDoNotBelongTogetherAreToldApartInWords() throws {
+    @Test func appAndLibraryThatDoNotBelongTogetherAreToldApartInWords() async throws {
         try checkLibrary(contract: contract, language: .ja)
-        #expect(failure { try checkLibrary(contract: "0.0.9+feedfacefeedface", language: .en) }?.remedy.isEmpty == false)
-        #expect(failure { try checkLibrary(contract: "", language: .en) }?.title == "The parts of this app do not belong together")
-        #expect(failure { try checkLibrary(contract: "", language: .ja) }?.code == "TZ-B01")
+        #expect(await failure { try checkLibrary(contract: "0.0.9+feedfacefeedface", language: .en) }?.remedy.isEmpty == false)
+        #expect(await failure { try checkLibrary(contract: "", language: .en) }?.title == "The parts of this app do not belong together")
+        #expect(await failure { try checkLibrary(contract: "", language: .ja) }?.code == "TZ-B01")
     }
 
     @Test func aDeviceIsPairedAndAVisitArrivesAtTheClinicOnce() async throws {
@@ -111,6 +111,52 @@ struct VisitTests {
         await #expect(throws: TazuneError.Over) { try await attempt.finish() }
     }
 
+    @Test func whatAKeyStoreThrowsBesidesItsErrorsBecomesAFailureThatRepeatsNothing() async throws {
+        let keys = OddKeys(makeKeys: { throw Marked() }, others: StageKeys(stage: stage, of: folder))
+        let device = try await device(in: folder, stage: stage, keys: keys)
+        let offer = try stage.ask("offer")[0]
+        let failed = try #require(await failure { _ = try await device.pair(offer: offer, about: about) })
+        #expect(failed.code == "TZ-S04")
+        #expect(!"\(failed)".contains("MARKED"))
+    }
+
+    @Test func whileAKeyStoreHangsTheDeviceGoesOnAndTheCallEndsByName() async throws {
+        let (entered, enters) = AsyncStream.makeStream(of: Void.self)
+        let answering = DispatchSemaphore(value: 0)
+        defer { answering.signal() }
+        let keys = OddKeys(
+            makeKeys: {
+                enters.yield()
+                answering.wait()
+            }, others: StageKeys(stage: stage, of: folder))
+        let device = try await device(in: folder, stage: stage, keys: keys)
+        let (offer, about) = (try stage.ask("offer")[0], about)
+        let pairing = Task { try await device.pair(offer: offer, about: about) }
+        for await _ in entered { break }
+        #expect(try await device.queue().records.isEmpty)
+        #expect(await failure { _ = try await pairing.value }?.code == "TZ-K05")
+    }
+
+    @Test func aRevokedDeviceSaysSoInWordsAndKeepsNeitherDraftNorKey() async throws {
+        let device = try await paired()
+        #expect(try await device.queue().revoked == nil)
+        try await visit(device) { session, _ in try await session.until("hold-card-reading") }
+        let deviceId = try await device.pairing().deviceId
+        try stage.ask("revoke", deviceId)
+        #expect(await failure { try await device.deliverNow(receiptsWithin: 10) }?.code == "TZ-H10")
+        let queue = try await device.queue()
+        #expect(queue.revoked?.state == .finished)
+        #expect(queue.revoked?.failure.code == "TZ-H10")
+        #expect(queue.revoked?.text.contains("登録し直せます") == true)
+        #expect(queue.draftCount == 0)
+        let keys = StageKeys(stage: stage, of: folder)
+        #expect(throws: KeyError.Missing) { try keys.sign(bytes: Data()) }
+        #expect(throws: KeyError.Missing) { try keys.wrapKey(key: Data(count: 32)) }
+        let reader = try SocketCardPort()
+        let begun = await failure { _ = try await device.beginVisit(staff: "dr-sample", patient: nil, language: .ja, card: reader) }
+        #expect(begun?.code == "TZ-H10")
+    }
+
     private var about: AboutDevice { AboutDevice(name: "見本の端末", model: "Swift", os: "Linux") }
 
     private func paired() async throws -> Device {
@@ -161,14 +207,37 @@ struct VisitTests {
         #expect(counts[0] == counts[1], "each record has one face file")
     }
 
-    private func failure(of work: () throws -> Void) -> Failure? {
+    private func failure(of work: () async throws -> Void) async -> Failure? {
         do {
-            try work()
+            try await work()
         } catch TazuneError.Failed(let failure) {
             return failure
         } catch {}
         return nil
     }
+}
+
+private struct Marked: Error {
+    let secret = "MARKED-SECRET"
+}
+
+/// Keys of which the making is another matter.
+private final class OddKeys: KeyStore {
+    private let making: @Sendable () throws -> Void
+    private let others: StageKeys
+
+    init(makeKeys: @escaping @Sendable () throws -> Void, others: StageKeys) {
+        making = makeKeys
+        self.others = others
+    }
+
+    func makeKeys() throws { try making() }
+    func transportPublic() throws -> Data { try others.transportPublic() }
+    func sign(bytes: Data) throws -> Data { try others.sign(bytes: bytes) }
+    func wrapKey(key: Data) throws -> Data { try others.wrapKey(key: key) }
+    func unwrapKey(wrapped: Data) throws -> Data { try others.unwrapKey(wrapped: wrapped) }
+    func destroyStaffKey() throws { try others.destroyStaffKey() }
+    func destroyTransportKey() throws { try others.destroyTransportKey() }
 }
 
 extension Screen {

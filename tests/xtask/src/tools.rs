@@ -183,7 +183,7 @@ pub(crate) static DEBOOTSTRAP: Tool = Tool {
 
 /// A Debian of its own with Swift in it, in the cache folder.
 pub(crate) static SWIFT: Tool = Tool {
-    name: "Swift in a Debian root (2.8 GB, root only)",
+    name: "Swift in a Debian root (1.5 GB, root only)",
     is_there: || Step::new("ios/on-linux.sh", &["is-there"]).succeeds_quietly(),
     install: &[Step::new("ios/on-linux.sh", &["make"])],
 };

@@ -8,6 +8,7 @@
 //! | `offer` | opens a pairing at the desk: the text of its code |
 //! | `approve DIGITS` | types the device's six digits at the desk and approves; nothing |
 //! | `revoke DEVICE` | revokes the device at the desk, as one that was lost; nothing |
+//! | `accept RECORD` | accepts at the desk what a revoked device handed in; nothing |
 //! | `hold PERSON ADDRESS` | holds this person's card to a reader that listens there; nothing |
 //! | `remove` | takes the card away; nothing |
 //! | `card PERSON` | tries left, `on` or `off` for its power, the last command it got, in hexadecimal, how many times a PIN came |
@@ -90,7 +91,8 @@ fn answer<'a>(mut words: impl Iterator<Item = &'a str>, stage: &Mutex<Stage>) ->
     match word() {
         "offer" => lock(stage).offer(),
         "approve" => lock(stage).approve(word()),
-        "revoke" => lock(stage).revoke(word()),
+        "revoke" => lock(stage).order("revoke", &[word(), "--reason", "見本", "--kind", "lost", "--yes"]),
+        "accept" => lock(stage).order("quarantine", &["accept", word()]),
         "hold" => lock(stage).hold(word(), word()),
         "remove" => {
             lock(stage).held = None;
@@ -125,11 +127,12 @@ impl Stage {
         Ok(String::new())
     }
 
-    fn revoke(&self, device: &str) -> Answer {
-        let mut revoke = self.clinic.start("revoke", &[device, "--reason", "見本", "--kind", "lost", "--yes"]);
-        revoke.close_input();
-        let ended = revoke.finish();
-        if ended.code() == 0 { Ok(String::new()) } else { Err(format!("{device}: not revoked")) }
+    /// A command at the desk that asks nothing.
+    fn order(&self, command: &str, arguments: &[&str]) -> Answer {
+        let mut program = self.clinic.start(command, arguments);
+        program.close_input();
+        let ended = program.finish();
+        if ended.code() == 0 { Ok(String::new()) } else { Err(format!("{command}: ended with {}", ended.code())) }
     }
 
     fn hold(&mut self, person: &str, address: &str) -> Answer {

@@ -4,14 +4,17 @@ import java.io.File
 import tazune.Body
 import tazune.Device
 import tazune.Intent
+import tazune.KeyStore
 import tazune.Language
 import tazune.PinEntry
 import tazune.Screen
 import tazune.TazuneException
 import tazune.VisitSession
 
-/** A device in this folder, with its keys beside it. */
-suspend fun device(folder: File): Device = Device.open(File(folder, "data").path, FileKeys(File(folder, "keys")), Language.JA)
+/** A device in this folder, with its keys beside it unless others are given. */
+suspend fun device(folder: File, keys: KeyStore = keys(folder)): Device = Device.open(File(folder, "data").path, keys, Language.JA)
+
+fun keys(folder: File) = FileKeys(File(folder, "keys"))
 
 /** Types a PIN as a person does, digit by digit. */
 suspend fun VisitSession.type(pin: String) {

@@ -2,19 +2,23 @@ package tazune.host
 
 import java.io.File
 import java.nio.file.Path
+import java.util.concurrent.CountDownLatch
 import kotlin.time.Duration.Companion.seconds
 import kotlin.time.toJavaDuration
 import kotlinx.coroutines.CoroutineScope
 import kotlinx.coroutines.Dispatchers
+import kotlinx.coroutines.async
 import kotlinx.coroutines.delay
 import kotlinx.coroutines.launch
 import kotlinx.coroutines.runBlocking
+import kotlinx.coroutines.withContext
 import kotlinx.coroutines.withTimeout
 import org.junit.jupiter.api.AfterAll
 import org.junit.jupiter.api.Assertions.assertEquals
 import org.junit.jupiter.api.Assertions.assertFalse
 import org.junit.jupiter.api.Assertions.assertNull
 import org.junit.jupiter.api.Assertions.assertTrue
+import org.junit.jupiter.api.Assertions.fail
 import org.junit.jupiter.api.Test
 import org.junit.jupiter.api.TestInstance
 import org.junit.jupiter.api.assertThrows
@@ -22,12 +26,14 @@ import org.junit.jupiter.api.io.TempDir
 import tazune.AboutDevice
 import tazune.Body
 import tazune.CONTRACT
+import tazune.CardPort
 import tazune.Delivery
 import tazune.Device
 import tazune.Intent
 import tazune.KeyStore
 import tazune.Language
 import tazune.PinEntry
+import tazune.Revocation
 import tazune.Screen
 import tazune.TazuneException
 import tazune.VisitSession
@@ -180,14 +186,126 @@ class VisitTest {
     }
 
     @Test
+    fun `a reader that throws is a failure with a code, and the visit can be left`() = test {
+        val device = paired()
+        SocketCardPort().use { socket ->
+            val reader = object : CardPort by socket {
+                override suspend fun transmit(command: ByteArray) = throw IllegalStateException("MARKED-SECRET")
+                override suspend fun release() = throw IllegalStateException("MARKED-SECRET")
+            }
+            device.beginVisit("dr-sample", null, Language.JA, reader).use { session ->
+                stage.hold("valid", socket)
+                var screen = session.until("hold-card-reading")
+                while (screen.failure == null) screen = session.nextScreen()!!
+                assertEquals("TZ-C14", screen.failure?.code)
+                session.cancel()
+            }
+        }
+        device.discardVisit(device.drafts().single().id)
+    }
+
+    @Test
     fun `what a key store throws besides its errors becomes a failure that repeats nothing`() = test {
-        val keys = object : KeyStore by FileKeys(File(folder.toFile(), "no-keys")) {
+        val keys = object : KeyStore by keys(folder.toFile()) {
             override fun makeKeys() = throw IllegalStateException("MARKED-SECRET")
         }
-        val device = Device.open(File(folder.toFile(), "other").path, keys, Language.JA)
-        val failed = assertThrows<TazuneException.Failed> { runBlocking { device.pair(stage.ask("offer").single(), ABOUT) } }
+        val failed = assertFails { device(folder.toFile(), keys).pair(stage.ask("offer").single(), ABOUT) }
         assertEquals("TZ-S04", failed.failure.code)
         assertFalse("MARKED" in failed.stackTraceToString())
+    }
+
+    @Test
+    fun `while a key store hangs the device goes on, and the call ends by name`() = test {
+        val (entered, answering) = List(2) { CountDownLatch(1) }
+        val keys = object : KeyStore by keys(folder.toFile()) {
+            override fun makeKeys() {
+                entered.countDown()
+                answering.await()
+            }
+        }
+        val device = device(folder.toFile(), keys)
+        val offer = stage.ask("offer").single()
+        val pairing = async(Dispatchers.Default) { assertFails { device.pair(offer, ABOUT) } }
+        withContext(Dispatchers.IO) { entered.await() }
+        assertTrue(device.queue().records.isEmpty())
+        assertTrue(pairing.isActive)
+        assertEquals("TZ-K05", pairing.await().failure.code)
+        answering.countDown()
+    }
+
+    @Test
+    fun `a revoked device says so in words, hands in its record, and keeps neither draft nor key`() = test {
+        var isBroken = true
+        val kept = keys(folder.toFile())
+        val keys = object : KeyStore by kept {
+            // Not an exception: nothing that the generated code would notice.
+            override fun destroyStaffKey() = if (isBroken) throw NotImplementedError() else kept.destroyStaffKey()
+        }
+        val device = paired(keys)
+        assertNull(device.queue().revoked)
+        visit(device) { session, reader ->
+            stage.hold("valid", reader)
+            session.until("sealed")
+        }
+        val record = device.queue().records.single().id
+        visit(device) { session, _ -> session.until("hold-card-reading") }
+        val draft = device.drafts().single().id
+        stage.ask("revoke", device.pairing().deviceId)
+
+        assertEquals("TZ-S04", assertFails { device.deliverNow(10.seconds.toJavaDuration()) }.failure.code)
+        assertEquals(Revocation.DESTROYING, device.queue().revoked?.state)
+        isBroken = false
+        assertEquals("TZ-H10", assertFails { device.deliverNow(10.seconds.toJavaDuration()) }.failure.code)
+        val queue = device.queue()
+        assertEquals(Revocation.FINISHED, queue.revoked?.state)
+        assertEquals("TZ-H10", queue.revoked?.failure?.code)
+        assertTrue(queue.revoked!!.text.contains("登録し直せます"), queue.revoked?.text)
+        assertEquals(1u to 0u, queue.purgedCount to queue.draftCount)
+        assertEquals(emptyList<String>(), File(folder.toFile(), "keys").list()?.toList())
+        stage.ask("accept", record)
+        stage.ask("arrived", record)
+        SocketCardPort().use { reader ->
+            val begun = assertFails { device.beginVisit("dr-sample", null, Language.JA, reader) }
+            val resumed = assertFails { device.resumeVisit(draft, reader) }
+            assertEquals(listOf("TZ-H10", "TZ-H10"), listOf(begun, resumed).map { it.failure.code })
+        }
+        device.close()
+        assertNull(paired(keys).queue().revoked)
+    }
+
+    @Test
+    fun `of two engines in one folder only one seals a visit, and the other says that it is gone`() = test {
+        val (first, second) = listOf(paired(), device(folder.toFile()))
+        visit(first) { left, reader ->
+            stage.hold("valid", reader)
+            left.until("enter-pin")
+            visit(second, left.draft()) { session, otherReader ->
+                stage.hold("valid", otherReader)
+                session.until("sealed")
+            }
+            assertEquals("TZ-S04", assertFails { left.type("1234") }.failure.code)
+        }
+        assertEquals(listOf(1, 1), listOf(first, second).map { it.queue().records.size })
+    }
+
+    @Test
+    fun `to cancel or close twice does nothing more, and what is closed is told from what hangs`() = test {
+        val device = paired()
+        visit(device) { session, _ ->
+            session.until("hold-card-reading")
+            assertEquals(session.cancel().word, session.cancel().word)
+            assertNull(session.nextScreen())
+            repeat(2) { session.close() }
+            assertThrows<IllegalStateException> { session.screen() }
+        }
+        device.discardVisit(device.drafts().single().id)
+        val attempt = device.pair(stage.ask("offer").single(), ABOUT)
+        repeat(2) { attempt.cancel() }
+        assertThrows<TazuneException.Over> { runBlocking { attempt.finish() } }
+        repeat(2) { device.cancel() }
+        device.deliverNow(10.seconds.toJavaDuration())
+        repeat(2) { device.close() }
+        assertThrows<IllegalStateException> { runBlocking { device.queue() } }
     }
 
     @Test
@@ -204,8 +322,8 @@ class VisitTest {
         }
     }
 
-    private suspend fun paired(): Device {
-        val device = device(folder.toFile())
+    private suspend fun paired(keys: KeyStore = keys(folder.toFile())): Device {
+        val device = device(folder.toFile(), keys)
         val attempt = device.pair(stage.ask("offer").single(), ABOUT)
         CoroutineScope(Dispatchers.IO).launch { stage.ask("approve", attempt.code()) }
         val paired = attempt.finish()
@@ -245,6 +363,13 @@ class VisitTest {
     private companion object {
         val ABOUT = AboutDevice("見本の端末", "JVM", System.getProperty("os.name"))
         val LONGEST = 120.seconds
+
+        suspend fun assertFails(work: suspend () -> Unit): TazuneException.Failed = try {
+            work()
+            fail("it did not fail")
+        } catch (failed: TazuneException.Failed) {
+            failed
+        }
 
         fun test(work: suspend CoroutineScope.() -> Unit) = runBlocking { withTimeout(LONGEST, work) }
 
