@@ -196,6 +196,9 @@ pub struct DeviceContact {
     pub device: DeviceId,
     /// When, on the front's clock.
     pub at: Timestamp,
+    /// What the front took it for: one that was set back may have forgotten what it was told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<DeviceStanding>,
 }
 
 /// An answer to an offer, with its session.

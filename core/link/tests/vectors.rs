@@ -239,7 +239,14 @@ fn the_bodies_of_the_fronts_api_are_written_as_stored() {
             "renewal_request": RenewalRequest { version: V1, csr: vec![0x30, 0].into() },
             "renewal_answers": renewals,
             "desk_work_of_devices": DeskWork {
-                contacts: vec![DeviceContact { device: device_id(), at: at("2026-11-20T05:00:00Z") }],
+                contacts: vec![
+                    DeviceContact { device: device_id(), at: at("2026-11-20T05:00:00Z"), state: None },
+                    DeviceContact {
+                        device: device_id(),
+                        at: at("2026-11-20T06:00:00Z"),
+                        state: Some(DeviceStanding::Suspended),
+                    },
+                ],
                 revoked: vec![device_id()],
                 ..DeskWork::default()
             },
@@ -443,7 +450,7 @@ fn the_stored_audit_still_verifies_and_every_altered_entry_of_it_is_found() {
         let checkpoints = [CheckpointRow { number: 1, checkpoint: checkpoint.clone() }];
         let entries = rows.into_iter().map(Ok::<_, ()>);
         verify(&tenant(), &key, entries, checkpoints.into_iter().map(Ok), |told| match told {
-            Told::Entry(_) => read += 1,
+            Told::Entry { .. } => read += 1,
             Told::Finding(finding) => findings.push(finding),
         })
         .unwrap();

@@ -92,6 +92,11 @@ impl AdminPort {
         self.address
     }
 
+    /// What the port serves.
+    pub(crate) fn service(&self) -> Router {
+        self.router.clone()
+    }
+
     /// Serves until asked to stop, and takes the file away.
     pub(crate) async fn serve(self, stopping: Stopping) {
         let server = axum::serve(self.listener, self.router);

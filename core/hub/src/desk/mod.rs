@@ -21,6 +21,7 @@ mod witness;
 
 use std::{net::SocketAddr, path::Path, sync::Arc};
 
+use axum::Router;
 use tazune_link::{
     audit::{Chain, Event},
     pairing::{GatewaySettings, Settings},
@@ -222,6 +223,12 @@ impl Desk {
     #[must_use]
     pub const fn admin_address(&self) -> SocketAddr {
         self.admin.address()
+    }
+
+    /// The API of the admin port for requests that come without a connection; they need the token all the same.
+    #[must_use]
+    pub fn admin_service(&self) -> Router {
+        self.admin.service()
     }
 
     /// How it is doing.

@@ -51,26 +51,26 @@ impl Opener {
             Seen::OtherAccepted => Err(QuarantineReason::Replayed),
             Seen::Never => self.open(&envelope, &header).await?,
         };
-        let verdict = match &judged {
-            Ok(_) => Verdict::Accepted,
-            Err(reason) => Verdict::Quarantined { reason: *reason },
-        };
-        let envelope = self.judged(bytes, &header, sha256, verdict);
-        let receipt = envelope.receipt.clone();
-        match judged {
+        let reason = match judged {
             Ok(record) => {
-                let content = content(&record, envelope.at);
-                self.store.accept(envelope, content).await?;
-                metrics::counter!("tazune_records_accepted_total").increment(1);
-                tracing::info!(record = %header.record_id, device = %header.device, "record accepted");
+                let envelope = self.judged(bytes.clone(), &header, sha256, Verdict::Accepted);
+                let (receipt, content) = (envelope.receipt.clone(), content(&record, envelope.at));
+                if self.store.accept(envelope, content).await? {
+                    metrics::counter!("tazune_records_accepted_total").increment(1);
+                    tracing::info!(record = %header.record_id, device = %header.device, "record accepted");
+                    return Ok(Some(addressed(header, receipt)));
+                }
+                // Revoked while it was opened.
+                QuarantineReason::DeviceRevoked
             }
-            Err(reason) => {
-                self.store.quarantine(envelope, reason).await?;
-                metrics::counter!("tazune_records_quarantined_total", "reason" => word(&reason)).increment(1);
-                let code = reason.failure_code();
-                tracing::warn!(record = %header.record_id, device = %header.device, %code, ?reason, "set aside");
-            }
-        }
+            Err(reason) => reason,
+        };
+        let envelope = self.judged(bytes, &header, sha256, Verdict::Quarantined { reason });
+        let receipt = envelope.receipt.clone();
+        self.store.quarantine(envelope, reason).await?;
+        metrics::counter!("tazune_records_quarantined_total", "reason" => word(&reason)).increment(1);
+        let code = reason.failure_code();
+        tracing::warn!(record = %header.record_id, device = %header.device, %code, ?reason, "set aside");
         Ok(Some(addressed(header, receipt)))
     }
 

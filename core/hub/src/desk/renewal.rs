@@ -42,7 +42,11 @@ impl Renewals {
         }
         let now = self.clock.now();
         let Ok(certificate) = self.ca.issue_device(&request, &device, now) else { return refused("malformed") };
-        self.store.certificate_renewed(&device, device_certificate_end(now), sha256(&certificate), now).await?;
+        let (ends, digest) = (device_certificate_end(now), sha256(&certificate));
+        if !self.store.certificate_renewed(&device, ends, digest, now).await? {
+            // Suspended or revoked since it was looked up.
+            return refused("not_active");
+        }
         let gateway_certificates = self.enrolment.enrol(&device, &csr).await.inspect_err(|error| {
             let code = error.failure_code();
             tracing::warn!(%device, %code, %error, "the device keeps its certificate at the gateway");

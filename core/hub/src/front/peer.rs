@@ -79,7 +79,7 @@ impl FromRequestParts<Arc<Shared>> for Device {
             tracing::info!(device = %id, "a certificate of another key or clinic than the registered one");
             return Err(ApiError::UnknownDevice.into());
         }
-        shared.contacts.note(&id, shared.clock.now());
+        shared.contacts.note(&id, registration.state, shared.clock.now());
         let (tenant, key) = (registration.tenant.clone(), registration.device_key.clone());
         let is_path_of_revoked = parts.uri.path().starts_with(OF_REVOKED);
         allow(registration, is_path_of_revoked)

@@ -251,7 +251,7 @@ async fn desk_remembers_what_it_said<S: DeskStore>(open: &impl AsyncFn() -> S) {
     assert_eq!(seen(1, b"altered").await, Seen::Answered(receipt("set aside")));
     assert_eq!(seen(1, b"good").await, Seen::Never, "what was set aside does not block the good one");
 
-    open().await.accept(judged(1, b"good", "accepted"), content(NewExport::NotDue)).await.unwrap();
+    assert!(open().await.accept(judged(1, b"good", "accepted"), content(NewExport::NotDue)).await.unwrap());
     assert_eq!(seen(1, b"good").await, Seen::Answered(receipt("accepted")));
     assert_eq!(seen(1, b"altered").await, Seen::Answered(receipt("set aside")));
     assert_eq!(seen(1, b"third").await, Seen::OtherAccepted);
@@ -275,10 +275,10 @@ async fn desk_hands_out_each_export_until_written<S: DeskStore>(open: &impl Asyn
     };
     let next = async || open().await.next_exports(2).await.unwrap();
     assert_eq!(next().await, []);
-    open().await.accept(judged(10, b"ten", "accepted"), content(NewExport::Unreadable)).await.unwrap();
+    assert!(open().await.accept(judged(10, b"ten", "accepted"), content(NewExport::Unreadable)).await.unwrap());
     assert_eq!(next().await, []);
     for n in [11, 12, 13] {
-        open().await.accept(judged(n, &[n], "accepted"), content(file(n))).await.unwrap();
+        assert!(open().await.accept(judged(n, &[n], "accepted"), content(file(n))).await.unwrap());
     }
     assert_eq!(next().await, [pending(11, false), pending(12, false)], "the oldest, no more than asked for");
     open().await.exports_written(vec![record(11)], at(11)).await.unwrap();
@@ -313,12 +313,20 @@ async fn desk_keeps_how_devices_stand<S: DeskStore>(open: &impl AsyncFn() -> S) 
     assert_eq!(change(NewStanding::Suspended, None).await, StandingChanged::Unknown);
     open().await.put_device(&paired("dev-standing")).await.unwrap();
     assert_eq!(open().await.untold_devices().await.unwrap(), [], "the front knows a new device");
+    let renewed =
+        async |until| open().await.certificate_renewed(&id, at(until), sha256(b"certificate"), at(1)).await.unwrap();
+    let accepted = async |n, bytes: &[u8]| {
+        let envelope = JudgedEnvelope { device: id.clone(), ..judged(n, bytes, "accepted") };
+        open().await.accept(envelope, content(NewExport::NotDue)).await.unwrap()
+    };
+    assert!(renewed(400).await && accepted(60, b"before").await);
     assert_eq!(change(NewStanding::Active, None).await, StandingChanged::Already);
     let before = line().await;
     assert_eq!((before.state, before.changed_at, before.is_at_front), (DeviceStanding::Active, None, true));
 
     assert_eq!(change(NewStanding::Suspended, Some("why")).await, StandingChanged::Changed);
     assert_eq!(change(NewStanding::Suspended, Some("other")).await, StandingChanged::Already);
+    assert!(!renewed(500).await, "a suspended device is given nothing");
     let suspended = line().await;
     assert_eq!((suspended.state, suspended.is_at_front), (DeviceStanding::Suspended, false));
     assert_eq!((suspended.reason.as_deref(), suspended.changed_at), (Some("why"), Some(at(7))));
@@ -339,11 +347,27 @@ async fn desk_keeps_how_devices_stand<S: DeskStore>(open: &impl AsyncFn() -> S) 
     assert_eq!(open().await.device(&id).await.unwrap().unwrap().standing, DeviceStanding::Revoked);
 
     for (second, last) in [(20, 20), (10, 20), (30, 30)] {
-        open().await.contacted(vec![DeviceContact { device: id.clone(), at: at(second) }]).await.unwrap();
+        open().await.contacted(vec![DeviceContact { device: id.clone(), at: at(second), state: None }]).await.unwrap();
         assert_eq!(line().await.last_contact_at, Some(at(last)));
     }
-    open().await.certificate_renewed(&id, at(500), sha256(b"certificate"), at(31)).await.unwrap();
-    assert_eq!(line().await.certificate_expires_at, at(500));
+    assert!(open().await.untold_devices().await.unwrap().is_empty());
+    for (state, is_told_again) in [
+        (Some(DeviceStanding::Revoked), false),
+        (Some(DeviceStanding::Suspended), true),
+        (Some(DeviceStanding::Active), true),
+    ] {
+        open().await.contacted(vec![DeviceContact { device: id.clone(), at: at(30), state }]).await.unwrap();
+        let untold = open().await.untold_devices().await.unwrap();
+        assert_eq!(!untold.is_empty(), is_told_again, "{state:?}");
+        for untold in untold {
+            assert_eq!(untold.standing, DeviceStanding::Revoked);
+            open().await.front_was_told(&id, untold.change).await.unwrap();
+        }
+    }
+    assert!(!renewed(500).await, "a revoked device is given nothing");
+    assert!(!accepted(61, b"after").await, "nothing of a revoked device is taken");
+    assert_eq!(open().await.seen(record(61), sha256(b"after")).await.unwrap(), Seen::Never);
+    assert_eq!((line().await.certificate_expires_at, line().await.accepted_count), (at(400), 1));
     let line = line().await;
     assert_eq!((line.kind, line.reason.as_deref()), (Some(RevocationKind::Stolen), Some("gone")));
 }

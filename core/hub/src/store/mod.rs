@@ -334,14 +334,14 @@ pub trait DeskStore: Send + Sync {
     /// Changes whether a device may hand in; the front has not been told then.
     async fn change_standing(&self, change: StandingChange) -> Result<StandingChanged, StoreError>;
 
-    /// Notes that a device was given a new certificate.
+    /// Notes that a device is given a new certificate; false, and nothing is noted, unless it is active.
     async fn certificate_renewed(
         &self,
         device: &DeviceId,
         expires_at: Timestamp,
         certificate_sha256: Sha256,
         at: Timestamp,
-    ) -> Result<(), StoreError>;
+    ) -> Result<bool, StoreError>;
 
     /// What the front has not been told of devices.
     async fn untold_devices(&self) -> Result<Vec<UntoldDevice>, StoreError>;
@@ -350,13 +350,17 @@ pub trait DeskStore: Send + Sync {
     async fn front_was_told(&self, device: &DeviceId, change: i64) -> Result<(), StoreError>;
 
     /// Keeps when devices were last heard of; an earlier instant than the known one changes nothing.
+    ///
+    /// A front that took a device for something else has to be told again, unless it took it for revoked: that is final,
+    /// and this database may be the one that was restored.
     async fn contacted(&self, contacts: Vec<DeviceContact>) -> Result<(), StoreError>;
 
     /// What was said about an envelope before.
     async fn seen(&self, record: RecordId, sha256: Sha256) -> Result<Seen, StoreError>;
 
-    /// Commits a record, its receipt and its face file together.
-    async fn accept(&self, envelope: JudgedEnvelope, content: AcceptedContent) -> Result<(), StoreError>;
+    /// Commits a record, its receipt and its face file together; false, and nothing is committed, once its device is
+    /// revoked.
+    async fn accept(&self, envelope: JudgedEnvelope, content: AcceptedContent) -> Result<bool, StoreError>;
 
     /// Sets an envelope aside, with its receipt.
     async fn quarantine(&self, envelope: JudgedEnvelope, reason: QuarantineReason) -> Result<(), StoreError>;

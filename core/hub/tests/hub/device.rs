@@ -156,6 +156,12 @@ impl Hopeful {
         self.caller.hello(&session, &hello).await
     }
 
+    /// Says hello to another session than the one that was scanned.
+    pub(crate) async fn say_hello_to(&mut self, session: &tazune_link::pairing::SessionId) -> Told<()> {
+        let hello = self.pairing.make_hello(&self.hello, self.clock.now(), &mut self.random).unwrap();
+        self.caller.hello(session, &hello).await
+    }
+
     pub(crate) fn digits(&self) -> String {
         self.pairing.code().unwrap().digits()
     }

@@ -17,12 +17,12 @@ use crate::{
     device::{Caller, Device, Told},
 };
 
-fn request(key: &KeyPair) -> RenewalRequest {
+pub(crate) fn request(key: &KeyPair) -> RenewalRequest {
     let csr = CertificateParams::default().serialize_request(key).unwrap().der().to_vec();
     RenewalRequest { version: V1, csr: csr.into() }
 }
 
-async fn ask(caller: &Caller, request: &RenewalRequest) -> Told<RenewalAnswer> {
+pub(crate) async fn ask(caller: &Caller, request: &RenewalRequest) -> Told<RenewalAnswer> {
     caller.call(Method::POST, &format!("{RENEWAL}?wait_s=15"), Some(request)).await
 }
 
@@ -86,4 +86,25 @@ async fn a_gateway_that_says_nothing_to_one_renewal_holds_up_no_record_until_the
     drop(first);
     let (_second, _) = silent.accept().await.unwrap();
     assert_eq!(clinic.admin().records().await.unwrap().records.len(), 1);
+}
+
+/// The desk decides by its own word, also while the front still takes the device for active.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_desk_that_suspended_or_revoked_a_device_certifies_it_no_more_whatever_the_front_knows() {
+    let clinic = Clinic::open().await;
+    let desk = Connection::open(clinic.desk_folder().join("desk.sqlite")).unwrap();
+    for state in ["suspended", "revoked", "active"] {
+        let device = clinic.pair().await;
+        let id = device.reply.device_id.to_string();
+        desk.execute("UPDATE device SET standing = ?1 WHERE device = ?2", [format!("{state:?}"), id.clone()]).unwrap();
+        let end = async || clinic.admin().device(&device.reply.device_id).await.unwrap().certificate_expires_at;
+        let before = end().await;
+        clinic.clock.advance(SignedDuration::from_hours(61 * 24));
+        let answer = ask(&device.caller(&clinic), &request(&device.key)).await.unwrap();
+        let is_renewed = matches!(answer, RenewalAnswer::Renewed { .. });
+        let told = "SELECT count(*) FROM audit_entry WHERE chain = ?1 AND instr(entry, 'certificate_renewed')";
+        let told: i64 = desk.query_row(told, [format!("device:{id}")], |row| row.get(0)).unwrap();
+        let is_active = state == "active";
+        assert_eq!((is_renewed, end().await > before, told > 0), (is_active, is_active, is_active), "{state}");
+    }
 }

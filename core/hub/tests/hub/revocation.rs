@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use reqwest::{Method, StatusCode};
+use rusqlite::Connection;
 use serde_json::{Value, json};
 use tazune_hub::{
     admin::{AdminError, messages::StandingOrder},
@@ -35,15 +36,15 @@ const REVOKED_PATHS: [(Method, &str, &str); 3] = [
     (Method::POST, REVOKED_RECEIPTS_TAKEN, r#"{"record_ids":[]}"#),
 ];
 
-fn revoke(kind: RevocationKind) -> StandingOrder {
+pub(crate) fn revoke(kind: RevocationKind) -> StandingOrder {
     StandingOrder::Revoke { reason: "電車に忘れた".into(), kind }
 }
 
-fn suspend() -> StandingOrder {
+pub(crate) fn suspend() -> StandingOrder {
     StandingOrder::Suspend { reason: "見当たらない".into() }
 }
 
-async fn order(clinic: &Clinic, device: &Device, order: StandingOrder) -> DeviceSummary {
+pub(crate) async fn order(clinic: &Clinic, device: &Device, order: StandingOrder) -> DeviceSummary {
     clinic.admin().order(&device.reply.device_id, &order).await.unwrap()
 }
 
@@ -85,7 +86,7 @@ async fn shows_the_tombstone(caller: &Caller, device: &Device, kind: RevocationK
     }
 }
 
-async fn hand_over(clinic: &Clinic, device: &Device, envelopes: &[Envelope]) -> Vec<HandIn> {
+pub(crate) async fn hand_over(clinic: &Clinic, device: &Device, envelopes: &[Envelope]) -> Vec<HandIn> {
     let request = EnvelopesRequest { envelopes: envelopes.to_vec() };
     let answer: EnvelopesAnswer =
         device.caller(clinic).call(Method::POST, REVOKED_ENVELOPES, Some(&request)).await.unwrap();
@@ -225,6 +226,41 @@ async fn a_front_that_could_not_store_a_revocation_hears_it_as_soon_as_it_can() 
     };
     // Less than the desk waits for work.
     timeout(PATIENCE / 2, told).await.unwrap();
+    shows_the_tombstone(&device.caller(&clinic), &device, RevocationKind::Lost).await;
+}
+
+/// A front that is laid back from a backup has forgotten what it was told since; it learns it as soon as the device asks.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_front_that_forgot_how_a_device_stands_is_told_again() {
+    let clinic = Clinic::open().await;
+    let device = clinic.pair().await;
+    let front = Connection::open(clinic.front_folder().join("front.sqlite")).unwrap();
+    let registered = |state: &str| {
+        let sql = "UPDATE device SET registration = json_set(json_remove(registration, '$.tombstone'), '$.state', ?1)";
+        front.execute(sql, [state]).unwrap();
+    };
+    let told = async |ordered: StandingOrder, before: &str| {
+        order(&clinic, &device, ordered).await;
+        registered(before);
+        let _ = asked(&device.caller(&clinic), &DEVICE_PATHS[0]).await;
+    };
+    let until = async |status: u16| {
+        // Something to do ends the desk's wait for work.
+        Hopeful::scan(&clinic.admin().open_pairing().await.unwrap().offer, &clinic).say_hello().await.unwrap();
+        let heard = async {
+            while asked(&device.caller(&clinic), &DEVICE_PATHS[0]).await.0 != status {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        timeout(PATIENCE, heard).await.unwrap();
+    };
+    told(suspend(), "active").await;
+    until(403).await;
+    refuses(&device.caller(&clinic), &DEVICE_PATHS, 403, ApiError::Suspended).await;
+    told(StandingOrder::Resume, "suspended").await;
+    until(200).await;
+    told(revoke(RevocationKind::Lost), "active").await;
+    until(403).await;
     shows_the_tombstone(&device.caller(&clinic), &device, RevocationKind::Lost).await;
 }
 

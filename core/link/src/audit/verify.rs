@@ -122,7 +122,12 @@ impl AuditBroken {
 #[derive(Debug)]
 pub enum Told<'a> {
     /// An entry that could be read, to be compared with what it tells of.
-    Entry(&'a Entry),
+    Entry {
+        /// The entry.
+        entry: &'a Entry,
+        /// The key of the checkpoint that covers it, if one does.
+        key: Option<&'a VerifyingKey>,
+    },
     /// Something is wrong.
     Finding(Finding),
 }
@@ -265,7 +270,7 @@ impl<F: FnMut(Told<'_>)> Verifier<'_, F> {
         while let Some(entry) =
             entries.next_if(|entry| entry.as_ref().map_or(true, |entry| entry.position <= body.entries))
         {
-            self.entry(&entry?);
+            self.entry(&entry?, Some(&body.key));
         }
         if key_in_force.is_some_and(|key| key != body.key)
             && !self.announced_keys.contains(&sha256(body.key.as_bytes()))
@@ -304,7 +309,7 @@ impl<F: FnMut(Told<'_>)> Verifier<'_, F> {
         self.announced_keys.clear();
     }
 
-    fn entry(&mut self, row: &EntryRow) {
+    fn entry(&mut self, row: &EntryRow, key: Option<&VerifyingKey>) {
         self.summary.entries += 1;
         let hash = entry_hash(&row.entry);
         let Some(entry) = serde_json::from_str::<Entry>(&row.entry).ok().filter(|entry| entry.tenant == *self.tenant)
@@ -335,7 +340,7 @@ impl<F: FnMut(Told<'_>)> Verifier<'_, F> {
         if let Event::CheckpointKeyChanged { key_sha256 } = &entry.event {
             self.announced_keys.push(*key_sha256);
         }
-        (self.told)(Told::Entry(&entry));
+        (self.told)(Told::Entry { entry: &entry, key });
         self.advance(chain, entry.number, hash);
     }
 
@@ -362,7 +367,7 @@ impl<F: FnMut(Told<'_>)> Verifier<'_, F> {
         let mut without_signature = BTreeMap::new();
         for row in entries {
             let row = row?;
-            self.entry(&row);
+            self.entry(&row, None);
             without_signature.entry(row.chain).or_insert(row.number);
         }
         for (chain, number) in without_signature {

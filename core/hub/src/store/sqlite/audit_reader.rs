@@ -1,22 +1,20 @@
 use std::{
-    cell::{Cell, RefCell},
     fs::File,
     io::{BufRead, BufReader},
     path::Path,
 };
 
-use rusqlite::{Connection, Error, OpenFlags, OptionalExtension, params};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 use tazune_link::{
-    audit::{Chain, Entry, EntryRow, Event, Finding, FindingKind, Summary, Told, compare_with_witness, verify},
-    envelope::Envelope,
-    keys::{VerifyingKey, sha256},
+    audit::{Chain, EntryRow, Finding, Summary, Told, compare_with_witness, verify},
+    keys::VerifyingKey,
 };
-use tazune_model::{InstitutionCode, RecordId, Sha256, StoreFault};
+use tazune_model::{InstitutionCode, StoreFault};
 
 use super::{
-    audit::{chain_of, checkpoint_row, device, entry_row},
+    audit::{checkpoint_row, entry_row},
+    audit_truth::Truth,
     desk::MIGRATIONS,
-    from_json,
 };
 use crate::store::StoreError;
 
@@ -69,35 +67,35 @@ impl AuditReader {
         tenant: &InstitutionCode,
         key: &VerifyingKey,
         mut read: impl FnMut(u64),
-        found: impl FnMut(Finding),
+        mut found: impl FnMut(Finding),
     ) -> Result<Summary, StoreError> {
         let mut entries = self.0.prepare("SELECT * FROM audit_entry ORDER BY position")?;
         let mut checkpoints = self.0.prepare("SELECT * FROM audit_checkpoint ORDER BY number")?;
-        let (found, failed, count) = (RefCell::new(found), Cell::new(None), Cell::new(0));
+        let (mut truth, mut failed, mut count) = (Truth::of(&self.0), None, 0);
         let summary = verify(
             tenant,
             key,
             entries.query_map([], entry_row)?,
             checkpoints.query_map([], checkpoint_row)?,
             |told| match told {
-                Told::Finding(finding) => (found.borrow_mut())(finding),
-                Told::Entry(entry) => {
-                    count.set(count.get() + 1);
-                    read(count.get());
-                    match self.is_true(entry) {
+                Told::Finding(finding) => found(finding),
+                Told::Entry { entry, key } => {
+                    count += 1;
+                    read(count);
+                    match truth.check(entry, key) {
                         Ok(None) => {}
                         Ok(Some(kind)) => {
-                            (found.borrow_mut())(Finding::new(kind, entry.chain.to_string(), entry.number));
+                            found(Finding::new(kind, entry.chain.to_string(), entry.number));
                         }
-                        Err(error) => failed.set(Some(error)),
+                        Err(error) => failed = Some(error),
                     }
                 }
             },
         )?;
-        if let Some(error) = failed.take() {
+        if let Some(error) = failed {
             return Err(error.into());
         }
-        self.find_unrecorded(&mut *found.borrow_mut())?;
+        truth.rest(&mut found)?;
         Ok(summary)
     }
 
@@ -116,83 +114,6 @@ impl AuditReader {
         let mut stored = self.0.prepare("SELECT checkpoint FROM audit_checkpoint WHERE number = ?1")?;
         compare_with_witness(whole_lines, |number| Ok(stored.query_row([number], |row| row.get(0)).optional()?), found)
     }
-
-    /// Whether the tables hold what an entry tells of.
-    fn is_true(&self, entry: &Entry) -> rusqlite::Result<Option<FindingKind>> {
-        match &entry.event {
-            Event::RecordAccepted { record_id, content_sha256 } | Event::RecordFound { record_id, content_sha256 } => {
-                self.has_envelope("record", *record_id, *content_sha256, &entry.chain)
-            }
-            Event::QuarantinedFound { record_id, content_sha256 }
-            | Event::RecordQuarantined { record_id, content_sha256, .. } => {
-                self.has_envelope("quarantine", *record_id, *content_sha256, &entry.chain)
-            }
-            Event::FaceFileWritten { record_id } => {
-                let mut exports =
-                    self.0.prepare_cached("SELECT export = 'written' FROM record WHERE record_id = ?1")?;
-                compared(exports.query_row([record_id.to_string()], |row| row.get(0)))
-            }
-            Event::DevicePaired { key_sha256 } | Event::DeviceFound { key_sha256 } => {
-                let Chain::Device(device) = &entry.chain else { return Ok(Some(FindingKind::ContentMissing)) };
-                let mut keys = self.0.prepare_cached("SELECT device_key FROM device WHERE device = ?1")?;
-                let key = keys.query_row([device.as_str()], |row| from_json::<VerifyingKey>(row, "device_key"));
-                compared(key.map(|key| sha256(key.as_bytes()) == *key_sha256))
-            }
-            Event::AuditBegan
-            | Event::HubStarted
-            | Event::HubStopped
-            | Event::CheckpointKeyChanged { .. }
-            | Event::DeviceSuspended { .. }
-            | Event::DeviceResumed { .. }
-            | Event::DeviceRevoked { .. }
-            | Event::CertificateRenewed { .. }
-            | Event::PairingRefused { .. }
-            | Event::QuarantineAccepted { .. }
-            | Event::QuarantineRejected { .. } => Ok(None),
-        }
-    }
-
-    fn has_envelope(
-        &self,
-        table: &str,
-        record: RecordId,
-        digest: Sha256,
-        chain: &Chain,
-    ) -> rusqlite::Result<Option<FindingKind>> {
-        let sql = format!("SELECT device, envelope FROM {table} WHERE record_id = ?1 AND sha256 = ?2");
-        compared(self.0.prepare_cached(&sql)?.query_row([record.to_string(), digest.to_string()], |row| {
-            let envelope: Vec<u8> = row.get("envelope")?;
-            Ok(Envelope::parse(&envelope).is_ok_and(|envelope| envelope.sha256() == digest)
-                && chain_of(&self.0, &device(row)?)? == *chain)
-        }))
-    }
-
-    /// Rows that no entry tells of; by the digest in the entry's text, because an altered entry is no JSON.
-    fn find_unrecorded(&self, found: &mut impl FnMut(Finding)) -> Result<(), StoreError> {
-        for (table, sql) in [
-            (
-                "record",
-                "SELECT seq FROM record WHERE NOT EXISTS (SELECT 1 FROM audit_entry
-                WHERE audit_entry.record_id = record.record_id AND instr(entry, sha256))",
-            ),
-            (
-                "quarantine",
-                "SELECT seq FROM quarantine WHERE NOT EXISTS (SELECT 1 FROM audit_entry
-                WHERE audit_entry.record_id = quarantine.record_id AND instr(entry, sha256))",
-            ),
-            (
-                "device",
-                "SELECT rowid FROM device WHERE NOT EXISTS (SELECT 1 FROM audit_entry
-                WHERE chain = 'device:' || device AND number = 1)",
-            ),
-        ] {
-            let mut rows = self.0.prepare(sql)?;
-            for row in rows.query_map([], |row| row.get(0))? {
-                found(Finding::new(FindingKind::Unrecorded, table, row?));
-            }
-        }
-        Ok(())
-    }
 }
 
 /// The witness could not be compared.
@@ -209,17 +130,5 @@ pub(crate) enum WitnessError {
 impl From<rusqlite::Error> for WitnessError {
     fn from(error: rusqlite::Error) -> Self {
         Self::Store(error.into())
-    }
-}
-
-/// What is wrong, if something is; a row that cannot be read was altered.
-fn compared(is_same: rusqlite::Result<bool>) -> rusqlite::Result<Option<FindingKind>> {
-    match is_same {
-        Ok(true) => Ok(None),
-        Ok(false) | Err(Error::FromSqlConversionFailure(..) | Error::InvalidColumnType(..)) => {
-            Ok(Some(FindingKind::ContentDiffers))
-        }
-        Err(Error::QueryReturnedNoRows) => Ok(Some(FindingKind::ContentMissing)),
-        Err(error) => Err(error),
     }
 }

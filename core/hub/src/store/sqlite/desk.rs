@@ -170,12 +170,15 @@ impl DeskStore for SqliteDeskStore {
         expires_at: Timestamp,
         certificate_sha256: Sha256,
         at: Timestamp,
-    ) -> Result<(), StoreError> {
+    ) -> Result<bool, StoreError> {
         let (device, auditor) = (device.clone(), self.auditor.clone());
         let work = move |t: &rusqlite::Transaction<'_>| {
-            standing::renewed(t, &device, expires_at)?;
-            let renewed = Event::CertificateRenewed { content_sha256: certificate_sha256 };
-            auditor.enter(t, at, [(Chain::Device(device), renewed)])
+            let is_active = standing::renewed(t, &device, expires_at)?;
+            if is_active {
+                let renewed = Event::CertificateRenewed { content_sha256: certificate_sha256 };
+                auditor.enter(t, at, [(Chain::Device(device), renewed)])?;
+            }
+            Ok(is_active)
         };
         self.database.run(work).await
     }
@@ -214,12 +217,16 @@ impl DeskStore for SqliteDeskStore {
         self.database.run(work).await
     }
 
-    async fn accept(&self, envelope: JudgedEnvelope, content: AcceptedContent) -> Result<(), StoreError> {
+    async fn accept(&self, envelope: JudgedEnvelope, content: AcceptedContent) -> Result<bool, StoreError> {
         let auditor = self.auditor.clone();
         let work = move |t: &rusqlite::Transaction<'_>| {
+            if standing::is_revoked(t, &envelope.device)? {
+                return Ok(false);
+            }
             insert_record(t, &envelope, content, true)?;
             let accepted = Event::RecordAccepted { record_id: envelope.record_id, content_sha256: envelope.sha256 };
-            auditor.enter(t, envelope.at, [(audit::chain_of(t, &envelope.device)?, accepted)])
+            auditor.enter(t, envelope.at, [(audit::chain_of(t, &envelope.device)?, accepted)])?;
+            Ok(true)
         };
         self.database.run(work).await
     }

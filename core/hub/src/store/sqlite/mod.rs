@@ -2,6 +2,7 @@
 
 mod audit;
 mod audit_reader;
+mod audit_truth;
 mod database;
 mod desk;
 mod front;

@@ -109,11 +109,18 @@ pub(super) fn change(t: &Transaction<'_>, change: &StandingChange) -> rusqlite::
     Ok(StandingChanged::Changed)
 }
 
-pub(super) fn renewed(t: &Transaction<'_>, device: &DeviceId, expires_at: Timestamp) -> rusqlite::Result<usize> {
-    t.execute(
-        "UPDATE device SET certificate_expires_at = ?2 WHERE device = ?1",
-        [device.as_str(), &instant(expires_at)],
-    )
+pub(super) fn is_revoked(t: &Transaction<'_>, device: &DeviceId) -> rusqlite::Result<bool> {
+    t.prepare_cached("SELECT 1 FROM device WHERE device = ?1 AND standing = ?2")?
+        .exists([device.as_str(), &to_json(&DeviceStanding::Revoked)])
+}
+
+/// Keeps until when the certificate of an active device lasts; false, and nothing is kept, for any other.
+pub(super) fn renewed(t: &Transaction<'_>, device: &DeviceId, expires_at: Timestamp) -> rusqlite::Result<bool> {
+    let changed = t.execute(
+        "UPDATE device SET certificate_expires_at = ?2 WHERE device = ?1 AND standing = ?3",
+        [device.as_str(), &instant(expires_at), &to_json(&DeviceStanding::Active)],
+    )?;
+    Ok(changed == 1)
 }
 
 pub(super) fn untold(t: &Transaction<'_>) -> rusqlite::Result<Vec<UntoldDevice>> {
@@ -140,8 +147,12 @@ pub(super) fn contacted(t: &Transaction<'_>, contacts: Vec<DeviceContact>) -> ru
     let mut update = t.prepare_cached(
         "UPDATE device SET last_contact_at = max(coalesce(last_contact_at, ''), ?2) WHERE device = ?1",
     )?;
-    for DeviceContact { device, at } in contacts {
+    let mut tell_again = t.prepare_cached("UPDATE device SET told = 0 WHERE device = ?1 AND standing <> ?2")?;
+    for DeviceContact { device, at, state } in contacts {
         update.execute([device.to_string(), instant(at)])?;
+        if let Some(state @ (DeviceStanding::Active | DeviceStanding::Suspended)) = state {
+            tell_again.execute([device.to_string(), to_json(&state)])?;
+        }
     }
     Ok(())
 }
