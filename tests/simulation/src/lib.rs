@@ -4,6 +4,7 @@
 //! its handlers and store, the desk with dialler, opener, face exporter and store. Simulated are the network between
 //! them, their clocks and timers, and the threads that use their disks. `docs/src/simulation.md` says the rest.
 
+mod keys;
 mod network;
 mod outcome;
 mod parties;
@@ -47,16 +48,19 @@ pub enum Sabotage {
     DuplicateRefused,
     /// The desk writes a face file again after a crash, though it may have been taken.
     ExportAgain,
+    /// A revoked device destroys its transport key at once, with the staff key.
+    KeysGoTogether,
 }
 
 impl Sabotage {
     /// Every variant.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::PurgeOnReceived,
         Self::ReceiptBeforeCommit,
         Self::ForgetOnSend,
         Self::DuplicateRefused,
         Self::ExportAgain,
+        Self::KeysGoTogether,
     ];
 }
 
@@ -159,10 +163,13 @@ fn run(
         for fault in sim.plan.faults.clone() {
             tokio::spawn(parties::fate(sim.clone(), fault));
         }
+        for orders in sim.plan.orders.clone() {
+            tokio::spawn(parties::admin(sim.clone(), orders));
+        }
         let outcome = settled(&sim).await;
         let mut state = sim.state();
-        // The front holds a clock that holds the schedule.
-        state.services = None;
+        // Front and desk hold a clock that holds the schedule.
+        (state.services, state.admin) = (None, None);
         let mut counts = state.counts.clone();
         drop(state);
         counts.schedules = 1;
@@ -184,7 +191,7 @@ async fn settled(sim: &Sim) -> Result<(), String> {
         if sim.is_settled() {
             break;
         }
-        if !is_opened {
+        if !is_opened && sim.is_told() {
             is_opened = true;
             (0..plan::DEVICES).for_each(|number| {
                 sim.crash(Party::Device(number), Duration::ZERO, "and opened again by the staff");

@@ -59,6 +59,12 @@ impl tazune_hub::FrontPort for Link {
 impl Link {
     async fn exchange(&self, method: Method, path: &str, body: Vec<u8>, within: Duration) -> Option<(u16, Vec<u8>)> {
         let party = self.party;
+        if let Party::Device(number) = party
+            && !self.sim.keys[number].has_transport()
+        {
+            self.sim.note(|| format!("{party:?} has no key for a handshake"));
+            return None;
+        }
         let answer = tokio::time::timeout(within, self.travel(method.clone(), path, body)).await.ok().flatten();
         self.sim.note(|| match &answer {
             // Not how long it is: signatures are random, and not all of one length.

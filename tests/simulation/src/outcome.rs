@@ -7,6 +7,14 @@ pub struct Counts {
     pub schedules: usize,
     /// Records sealed.
     pub records: usize,
+    /// Records that a revoked device did not seal any more.
+    pub refused: usize,
+    /// Times a device was suspended, resumed or revoked.
+    pub orders: usize,
+    /// Devices that were revoked and have nothing left.
+    pub revoked: usize,
+    /// Records of revoked devices that the desk set aside because of that.
+    pub aside: usize,
     /// Requests sent.
     pub requests: usize,
     /// Requests that met a partition.
@@ -37,6 +45,10 @@ impl AddAssign for Counts {
     fn add_assign(&mut self, other: Self) {
         self.schedules += other.schedules;
         self.records += other.records;
+        self.refused += other.refused;
+        self.orders += other.orders;
+        self.revoked += other.revoked;
+        self.aside += other.aside;
         self.requests += other.requests;
         self.cut += other.cut;
         self.lost_requests += other.lost_requests;
@@ -56,12 +68,17 @@ impl fmt::Display for Counts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} schedules, {} records, {} requests; faults: {} partitions (met by {} requests), {} requests lost, \
+            "{} schedules, {} records, {} requests; {} orders, {} devices gone, {} of their records set aside, {} not sealed any \
+             more; faults: {} partitions (met by {} requests), {} requests lost, \
              {} answers lost, {} requests twice, {} answers repeated, {} delays, {} crashes, {} restores, {} clock \
              jumps; longest virtual time {:.1} h",
             self.schedules,
             self.records,
             self.requests,
+            self.orders,
+            self.revoked,
+            self.aside,
+            self.refused,
             self.partitions,
             self.cut,
             self.lost_requests,

@@ -1,16 +1,22 @@
 use std::{future::pending, sync::Arc, time::Duration};
 
-use tazune_engine::{DeliverUntil, Device, DeviceConfig};
+use axum::{
+    body::{Body, to_bytes},
+    http::Request,
+};
+use tazune_engine::{DeliverUntil, Device, DeviceConfig, EngineError, RevocationKind};
 use tazune_hub::{
     Stop,
+    admin::messages::StandingOrder,
     desk::{Desk, FrontAt},
     front::Front,
 };
 use tokio::sync::mpsc;
+use tower::ServiceExt as _;
 
 use crate::{
     network::Link,
-    plan::{Fault, Party, Sealing},
+    plan::{Fault, Orders, Party, Sealing, Word},
     sim::{Services, Sim},
     world::random,
 };
@@ -66,11 +72,8 @@ async fn disk(sim: Arc<Sim>, party: Party, mut jobs: mpsc::UnboundedReceiver<Job
 
 async fn device(sim: Arc<Sim>, number: usize, give: mpsc::UnboundedSender<Job>) {
     let party = Party::Device(number);
-    let config = DeviceConfig {
-        folder: sim.site.device(number),
-        keys: sim.world.devices[number].keys.clone(),
-        clock: sim.clock(party),
-    };
+    let config =
+        DeviceConfig { folder: sim.site.device(number), keys: sim.keys[number].clone(), clock: sim.clock(party) };
     let jitter = {
         let sim = sim.clone();
         move || sim.state().messages[party.index()].below(1 << 32) as u32
@@ -85,7 +88,11 @@ async fn device(sim: Arc<Sim>, number: usize, give: mpsc::UnboundedSender<Job>) 
         let task = tokio::spawn(seal(sim.clone(), device.clone(), sealing));
         sim.runs(party, task.abort_handle());
     }
-    device.run_delivery(DeliverUntil::Forever).await.expect("the device is paired");
+    match device.run_delivery(DeliverUntil::Forever).await {
+        // Nothing is left of it.
+        Err(EngineError::Revoked(_)) => pending().await,
+        ended => ended.expect("the device is paired"),
+    }
 }
 
 /// Puts a record into the queue when it is due, unless that has happened before a crash.
@@ -122,8 +129,59 @@ async fn desk(sim: Arc<Sim>, give: mpsc::UnboundedSender<Job>) {
     };
     let address = FrontAt::Here(([127, 0, 0, 1], 1).into());
     let desk = Desk::open_with(&sim.site.desk(), address, sim.clock(Party::Desk), random(), stopping, ports).await;
-    if let Err(error) = desk.expect("the folder is sound").serve().await {
+    let desk = desk.expect("the folder is sound");
+    sim.state().admin = Some(desk.admin_service());
+    if let Err(error) = desk.serve().await {
         sim.violated(format!("the desk ended: {error}"));
+    }
+}
+
+/// Orders what is to be ordered about a device, each until the desk answers that it is so.
+pub(crate) async fn admin(sim: Arc<Sim>, orders: Orders) {
+    for (at, word) in orders.words {
+        tokio::time::sleep(at.saturating_sub(sim.elapsed())).await;
+        while !order(&sim, orders.device, word).await {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        sim.state().counts.orders += 1;
+        sim.note(|| format!("the desk knows of {word:?} for device {}", orders.device));
+    }
+    sim.state().orders_done += 1;
+}
+
+/// Gives an order at the desk, whose answer dies with it; whether it is so now.
+async fn order(sim: &Arc<Sim>, device: usize, word: Word) -> bool {
+    let Some(service) = sim.state().admin.clone() else { return false };
+    let reason = String::from("a word");
+    let order = match word {
+        Word::Suspend => StandingOrder::Suspend { reason },
+        Word::Resume => StandingOrder::Resume,
+        Word::Revoke => StandingOrder::Revoke { reason, kind: RevocationKind::Lost },
+    };
+    let request = Request::post(format!("/v1/devices/{}/standing", sim.world.devices[device].id))
+        .header("host", "localhost")
+        .header("authorization", format!("Bearer {}", sim.site.admin_token()))
+        .header("content-type", "application/json")
+        .body(Body::from(serde_json::to_vec(&order).expect("plain fields")))
+        .expect("a device's id fits a path");
+    let handling = tokio::spawn(async move {
+        let response = match service.oneshot(request).await {
+            Ok(response) => response,
+            Err(never) => match never {},
+        };
+        let status = response.status();
+        let body = to_bytes(response.into_body(), usize::MAX).await.expect("the desk's answers are in memory");
+        (status, body)
+    });
+    sim.runs(Party::Desk, handling.abort_handle());
+    match handling.await {
+        Ok((status, _)) if status.is_success() => true,
+        Ok((status, body)) => {
+            sim.violated(format!("the desk refuses {word:?} with {status}: {}", String::from_utf8_lossy(&body)));
+            true
+        }
+        // Killed.
+        Err(_) => false,
     }
 }
 

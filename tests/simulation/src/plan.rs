@@ -61,6 +61,28 @@ pub(crate) struct Sealing {
     pub(crate) send_now: bool,
 }
 
+/// What the clinic's admin says of a device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Word {
+    Suspend,
+    Resume,
+    Revoke,
+}
+
+/// What an admin orders about one device, one after the other; each is repeated until the desk answers.
+#[derive(Clone, Debug)]
+pub(crate) struct Orders {
+    pub(crate) device: usize,
+    /// A device that is suspended is resumed or revoked in the end, or nothing would ever come of its records.
+    pub(crate) words: Vec<(Duration, Word)>,
+}
+
+impl Orders {
+    pub(crate) fn revokes(&self) -> bool {
+        self.words.last().is_some_and(|(_, word)| *word == Word::Revoke)
+    }
+}
+
 /// When a party is killed.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Moment {
@@ -101,6 +123,7 @@ pub(crate) struct Rates {
 pub(crate) struct Plan {
     pub(crate) seed: u64,
     pub(crate) sealings: Vec<Sealing>,
+    pub(crate) orders: Vec<Orders>,
     pub(crate) faults: Vec<Fault>,
     pub(crate) rates: Rates,
     /// How many pieces of work on the desk's disk a face file lies there before the consumer takes it.
@@ -215,7 +238,19 @@ impl Plan {
         };
         let consumer_lag = dice.pick(&[0, 0, 1, 5]);
         let waits_out = dice.percent(5);
-        let mut plan = Self { seed, sealings, faults, rates, consumer_lag, waits_out, healed_at: Duration::ZERO };
+        let mut orders = Vec::new();
+        for device in 0..devices {
+            if dice.percent(25) {
+                use Word::{Resume, Revoke, Suspend};
+                let words: &[Word] =
+                    dice.pick(&[&[Revoke], &[Suspend, Revoke], &[Suspend, Resume], &[Suspend, Resume, Revoke]]);
+                let mut times: Vec<_> = words.iter().map(|_| dice.within(span)).collect();
+                times.sort();
+                orders.push(Orders { device, words: times.into_iter().zip(words.iter().copied()).collect() });
+            }
+        }
+        let mut plan =
+            Self { seed, sealings, orders, faults, rates, consumer_lag, waits_out, healed_at: Duration::ZERO };
         plan.healed_at = plan.end_of_faults().max(span);
         plan
     }
@@ -228,6 +263,11 @@ impl Plan {
             Fault::Restore { restore, .. } => restore,
         };
         self.faults.iter().map(end).max().unwrap_or_default()
+    }
+
+    /// Whether the clinic revokes the device.
+    pub(crate) fn revokes(&self, device: usize) -> bool {
+        self.orders.iter().any(|orders| orders.device == device && orders.revokes())
     }
 
     /// Every plan with one thing less that goes wrong or is sealed.
@@ -250,6 +290,11 @@ impl Plan {
             if std::mem::take(field(&mut plan.rates)) > 0 {
                 smaller.push(plan);
             }
+        }
+        for index in 0..self.orders.len() {
+            let mut plan = self.clone();
+            plan.orders.remove(index);
+            smaller.push(plan);
         }
         for index in 0..self.sealings.len() {
             let mut plan = self.clone();

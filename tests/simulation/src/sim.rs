@@ -15,10 +15,11 @@ use tokio::{task::AbortHandle, time::Instant};
 
 use crate::{
     Sabotage,
+    keys::LentKeys,
     outcome::Counts,
     plan::{DEVICES, Dice, Fault, Moment, Party, Plan},
     watch::Watch,
-    world::{DESK_DATABASE, FRONT_DATABASE, Site, World, replace_database, start},
+    world::{DESK_DATABASE, FRONT_DATABASE, Site, TestDevice, World, replace_database, start},
 };
 
 /// How often the system syncs what nobody syncs, and where a copy of that lies.
@@ -31,6 +32,8 @@ pub(crate) struct Sim {
     pub(crate) site: Arc<Site>,
     pub(crate) plan: Plan,
     pub(crate) sabotage: Option<Sabotage>,
+    /// The keys of each device.
+    pub(crate) keys: Vec<Arc<LentKeys>>,
     began: Instant,
     state: Mutex<State>,
 }
@@ -39,11 +42,15 @@ pub(crate) struct Sim {
 pub(crate) struct State {
     /// The front's API as each device and the desk reach it; `None` while it is down.
     pub(crate) services: Option<Services>,
+    /// The desk's admin port; `None` while it is down.
+    pub(crate) admin: Option<Router>,
     parties: [Running; Party::COUNT],
     pub(crate) messages: [Dice; Party::COUNT],
     pub(crate) last_answers: BTreeMap<(usize, String), (u16, Vec<u8>)>,
     pub(crate) watch: Watch,
     pub(crate) counts: Counts,
+    /// How many of the plan's [`Orders`](crate::plan::Orders) are done.
+    pub(crate) orders_done: usize,
     violation: Option<String>,
     trace: Option<String>,
     restores: VecDeque<PathBuf>,
@@ -74,17 +81,22 @@ impl Sim {
     ) -> Arc<Self> {
         let state = State {
             services: None,
+            admin: None,
             parties: Default::default(),
             messages: std::array::from_fn(|party| Dice::new(plan.seed, party as u64 + 1)),
             last_answers: BTreeMap::new(),
             watch: Watch::new(&site),
             counts: Counts::default(),
+            orders_done: 0,
             violation: None,
             trace: traced.then(String::new),
             restores: VecDeque::new(),
             desk_synced_at: None,
         };
-        Arc::new(Self { world, site, plan, sabotage, began: Instant::now(), state: Mutex::new(state) })
+        let go_together = sabotage == Some(Sabotage::KeysGoTogether);
+        let lend = |device: &TestDevice| Arc::new(LentKeys::new(device.keys.clone(), go_together));
+        let keys = world.devices.iter().map(lend).collect();
+        Arc::new(Self { world, site, plan, sabotage, keys, began: Instant::now(), state: Mutex::new(state) })
     }
 
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
@@ -142,8 +154,10 @@ impl Sim {
         let is_healed = self.is_healed();
         let mut state = self.state();
         state.counts.crashes += usize::from(!is_healed);
-        if party == Party::Front {
-            state.services = None;
+        match party {
+            Party::Front => state.services = None,
+            Party::Desk => state.admin = None,
+            Party::Device(_) => {}
         }
         let running = &mut state.parties[party.index()];
         running.down = down;

@@ -155,6 +155,13 @@ impl World {
             let connection = Connection::open(folder.join(DEVICE_DATABASE)).expect("the device made it");
             let pairing = self.pairing(device, clinic_key);
             connection.execute("INSERT INTO meta (name, value) VALUES ('pairing', ?1)", [pairing]).expect("a table");
+            // What the staff key wraps; nobody opens it here.
+            connection.execute("INSERT INTO meta (name, value) VALUES ('data_key', x'00')", []).expect("a table");
+            for record in 0..RECORDS {
+                let insert =
+                    "INSERT INTO drafts (id, kind, saved_at, nonce, sealed) VALUES (?1, 'visit', ?2, x'00', x'00')";
+                connection.execute(insert, [draft(record), start().to_string()]).expect("a table");
+            }
         }
     }
 
@@ -176,10 +183,15 @@ impl World {
             "certificates": [],
             "clinic_key": clinic_key,
             "receipt_key": self.receipt_key,
-            "opening_key": "",
+            "opening_key": "AAAA",
         });
         pairing.to_string().into_bytes()
     }
+}
+
+/// The draft that a record is sealed from.
+pub(crate) fn draft(record: usize) -> String {
+    format!("{record:032x}")
 }
 
 /// The folder of each party, and the one that face files go to.
@@ -336,6 +348,13 @@ impl Site {
 
     pub(crate) fn desk(&self) -> PathBuf {
         self.folder.path().join("desk")
+    }
+
+    /// What opens the admin port of the desk that runs.
+    pub(crate) fn admin_token(&self) -> String {
+        let file = fs::read(self.desk().join("admin.json")).expect("the desk wrote it");
+        let file: serde_json::Value = serde_json::from_slice(&file).expect("the desk wrote it");
+        file["token"].as_str().expect("the desk wrote it").to_owned()
     }
 
     pub(crate) fn face(&self) -> PathBuf {
