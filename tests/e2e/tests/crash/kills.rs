@@ -27,7 +27,7 @@ const MANY: u32 = 2000;
 const SIDES: [(Strike, Counted); 2] = [(KillAfter, Counted::All), (KillBefore, Counted::Barriers)];
 
 /// Lets `run` happen with a kill at every number until one is not reached; returns how many were.
-fn at_every_number(disk: &Disk, strike: Strike, counted: Counted, mut run: impl FnMut(u32, &str)) -> u32 {
+pub(crate) fn at_every_number(disk: &Disk, strike: Strike, counted: Counted, mut run: impl FnMut(u32, &str)) -> u32 {
     for number in 1..MANY {
         disk.order(strike, counted, number);
         run(number, &format!("{strike:?} {counted:?} {number}"));
