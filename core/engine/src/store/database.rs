@@ -1,6 +1,7 @@
 use std::{
     ffi::OsString,
-    fs,
+    fs::{self, OpenOptions},
+    io::Write as _,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -41,6 +42,9 @@ const MIGRATIONS: &[&str] = &["
 
 /// How long a statement waits for another process that writes the same database.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Length that an empty log is given: the last drafts of a visit and its record of 20 KB fit in.
+const LOG_BYTES: usize = 128 * 1024;
 
 /// The device's one SQLite file: `meta` (settings, last success), `drafts` (encrypted), `records` (sealed envelopes).
 pub(crate) struct Database {
@@ -91,8 +95,31 @@ impl Database {
     /// Wipes from the log what was deleted or replaced; `secure_delete` wipes only the database itself.
     ///
     /// While another process reads, the log stays until the next call, or until the last process closes the database.
-    pub(super) fn wipe_log(&self) {
+    pub(super) fn wipe_log(&mut self) {
         let _busy = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+        if let Err(fault) = self.lay_out_log() {
+            tracing::debug!(?fault, "the next commits wait for the log's length too");
+        }
+    }
+
+    /// Gives the emptied log a length again, in zeros, so that a commit waits for its own bytes and for nothing else.
+    ///
+    /// A file that grows costs the disk a second write in each sync. To SQLite a log that begins with zeros is an empty
+    /// one (its file format, section 4: the header's magic number). The right to write is held meanwhile, so that no
+    /// other process can have put anything into the log that is empty.
+    fn lay_out_log(&mut self) -> Result<(), SqlFault> {
+        let log = with_suffix(&self.path, "-wal");
+        let holding = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        if fs::metadata(&log).is_ok_and(|metadata| metadata.len() == 0) {
+            let zeros = vec![0; LOG_BYTES];
+            let written = OpenOptions::new().write(true).open(&log).and_then(|mut file| {
+                file.write_all(&zeros)?;
+                file.sync_all()
+            });
+            written.map_err(|_| SqlFault(StoreFault::Failed))?;
+        }
+        drop(holding);
+        Ok(())
     }
 
     fn try_transaction<T>(
@@ -172,14 +199,17 @@ fn upgrade(transaction: &Transaction<'_>) -> Result<(), SqlFault> {
 
 pub(super) fn read_meta<T: DeserializeOwned>(connection: &Connection, name: &str) -> Result<Option<T>, SqlFault> {
     let value = connection
-        .query_row("SELECT value FROM meta WHERE name = ?1", params![name], |row| row.get::<_, Vec<u8>>(0))
+        .prepare_cached("SELECT value FROM meta WHERE name = ?1")?
+        .query_row(params![name], |row| row.get::<_, Vec<u8>>(0))
         .optional()?;
     value.map(|json| serde_json::from_slice(&json).map_err(|_| SqlFault(StoreFault::Damaged))).transpose()
 }
 
 pub(super) fn write_meta<T: Serialize>(connection: &Connection, name: &str, value: &T) -> Result<(), SqlFault> {
     let json = serde_json::to_vec(value).expect("our own types always encode");
-    connection.execute("INSERT OR REPLACE INTO meta (name, value) VALUES (?1, ?2)", params![name, json])?;
+    connection
+        .prepare_cached("INSERT OR REPLACE INTO meta (name, value) VALUES (?1, ?2)")?
+        .execute(params![name, json])?;
     Ok(())
 }
 
@@ -241,6 +271,46 @@ pub(super) mod tests {
         let mut database = Database::open(&path, keys()).unwrap();
         assert_eq!(database.meta::<u8>("a").unwrap(), Some(7));
         assert_eq!(database.meta::<u8>("b").unwrap(), None);
+    }
+
+    #[test]
+    fn an_emptied_log_keeps_its_length_for_what_comes_next_and_what_is_in_it_survives_a_kill() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("device.db");
+        let log = || fs::metadata(with_suffix(&path, "-wal")).unwrap().len();
+        let mut killed = Database::open(&path, keys()).unwrap();
+        assert_eq!(log(), LOG_BYTES as u64);
+        killed.set_meta("a", &1_u8).unwrap();
+        killed.wipe_log();
+        killed.set_meta("a", &2_u8).unwrap();
+        assert_eq!(log(), LOG_BYTES as u64, "it did not have to grow");
+        // Another process reads and writes meanwhile.
+        let mut other = Database { connection: Connection::open(&path).unwrap(), keys: keys(), path: path.clone() };
+        assert_eq!(other.meta::<u8>("a").unwrap(), Some(2));
+        other.set_meta("a", &3_u8).unwrap();
+        assert_eq!(killed.meta::<u8>("a").unwrap(), Some(3));
+        // Never closed, as by a kill: closing would empty the log. Nor does another process hold its index.
+        std::mem::forget((killed, other));
+        let copy = tempfile::tempdir().unwrap();
+        for name in ["device.db", "device.db-wal"] {
+            fs::copy(folder.path().join(name), copy.path().join(name)).unwrap();
+        }
+        let mut opened = Database::open(&copy.path().join("device.db"), keys()).unwrap();
+        assert_eq!(opened.meta::<u8>("a").unwrap(), Some(3));
+    }
+
+    #[test]
+    fn a_log_that_others_write_into_is_not_laid_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("device.db");
+        let mut database = Database::open(&path, keys()).unwrap();
+        database.set_meta("a", &1_u8).unwrap();
+        database.lay_out_log().unwrap();
+        assert_eq!(database.meta::<u8>("a").unwrap(), Some(1));
+        let other = Connection::open(&path).unwrap();
+        other.execute_batch("BEGIN IMMEDIATE").unwrap();
+        database.connection.busy_timeout(Duration::ZERO).unwrap();
+        assert!(database.lay_out_log().is_err());
     }
 
     #[test]

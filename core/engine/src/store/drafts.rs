@@ -75,10 +75,9 @@ impl Database {
     pub(crate) fn replace_draft(&mut self, id: &DraftId, plain: &[u8], now: Timestamp) -> Result<(), StoreError> {
         let (nonce, sealed) = self.encrypt(id, plain)?;
         self.transaction(|transaction| {
-            let changed_count = transaction.execute(
-                "UPDATE drafts SET kind = ?2, saved_at = ?3, nonce = ?4, sealed = ?5 WHERE id = ?1",
-                params![id.0, VISIT, now.to_string(), nonce, sealed],
-            )?;
+            let changed_count = transaction
+                .prepare_cached("UPDATE drafts SET kind = ?2, saved_at = ?3, nonce = ?4, sealed = ?5 WHERE id = ?1")?
+                .execute(params![id.0, VISIT, now.to_string(), nonce, sealed])?;
             if changed_count == 1 { Ok(()) } else { Err(SqlFault(StoreFault::Failed)) }
         })?;
         Ok(())
@@ -172,7 +171,7 @@ impl Database {
 
 /// Deletes a draft and says whether it was there.
 pub(super) fn delete_draft(connection: &rusqlite::Connection, id: &DraftId) -> Result<bool, SqlFault> {
-    Ok(connection.execute("DELETE FROM drafts WHERE id = ?1", params![id.0])? == 1)
+    Ok(connection.prepare_cached("DELETE FROM drafts WHERE id = ?1")?.execute(params![id.0])? == 1)
 }
 
 /// Ties a row's content to its place; id and kind contain no zero byte, so two places never give the same bytes.

@@ -58,17 +58,18 @@ impl Database {
     ) -> Result<(), StoreFault> {
         // The draft's ciphertext stays in the log until `Store::wipe_log_soon`: "saved" need not wait for that.
         self.transaction(|transaction| {
-            transaction.execute(
-                "INSERT INTO records (record_id, sealed_at, delivery, envelope_sha256, envelope)
+            transaction
+                .prepare_cached(
+                    "INSERT INTO records (record_id, sealed_at, delivery, envelope_sha256, envelope)
                      VALUES (?1, ?2, ?3, ?4, ?5)",
-                params![
+                )?
+                .execute(params![
                     record_id.to_string(),
                     sealed_at.to_string(),
                     encode(Delivery::Sealed),
                     envelope_sha256.to_string(),
                     envelope
-                ],
-            )?;
+                ])?;
             if delete_draft(transaction, draft)? { Ok(()) } else { Err(SqlFault(StoreFault::Failed)) }
         })
     }
