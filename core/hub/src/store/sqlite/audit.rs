@@ -73,7 +73,7 @@ impl Auditor {
         deeds: impl IntoIterator<Item = (Chain, Event)>,
     ) -> rusqlite::Result<()> {
         let mut position: i64 =
-            t.query_row("SELECT coalesce(max(position), 0) FROM audit_entry", [], |row| row.get(0))?;
+            t.prepare_cached("SELECT coalesce(max(position), 0) FROM audit_entry")?.query_row([], |row| row.get(0))?;
         let mut heads = BTreeMap::new();
         let mut insert = t.prepare_cached(
             "INSERT INTO audit_entry (position, chain, number, record_id, entry) VALUES (?1, ?2, ?3, ?4, ?5)",

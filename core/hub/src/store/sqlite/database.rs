@@ -17,6 +17,9 @@ use crate::{
     store::StoreError,
 };
 
+/// How many statements are kept prepared: more than a store has.
+const STATEMENTS: usize = 64;
+
 /// Ending of the copy of a damaged database.
 const DAMAGED: &str = "damaged";
 
@@ -200,6 +203,7 @@ fn prepare(path: &Path, migrations: &[&str]) -> Result<Connection, StoreError> {
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "secure_delete", true)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
     if missing.is_empty() {
         return Ok(connection);
     }

@@ -201,18 +201,17 @@ impl DeskStore for SqliteDeskStore {
         let work = move |t: &rusqlite::Transaction<'_>| {
             // An envelope that was set aside and accepted later is in both: the later word counts.
             let answered = t
-                .query_row(
+                .prepare_cached(
                     "SELECT receipt, 1 AS turn FROM record WHERE record_id = ?1 AND sha256 = ?2 UNION ALL
                      SELECT receipt, 2 AS turn FROM quarantine WHERE record_id = ?1 AND sha256 = ?2 ORDER BY turn LIMIT 1",
-                    [&record, &sha256],
-                    |row| from_json(row, "receipt"),
-                )
+                )?
+                .query_row([&record, &sha256], |row| from_json(row, "receipt"))
                 .optional()?;
             if let Some(receipt) = answered {
                 return Ok(Seen::Answered(receipt));
             }
-            let other = t.query_row("SELECT 1 FROM record WHERE record_id = ?1", [&record], |_| Ok(())).optional()?;
-            Ok(if other.is_some() { Seen::OtherAccepted } else { Seen::Never })
+            let is_other = t.prepare_cached("SELECT 1 FROM record WHERE record_id = ?1")?.exists([&record])?;
+            Ok(if is_other { Seen::OtherAccepted } else { Seen::Never })
         };
         self.database.run(work).await
     }
@@ -433,25 +432,25 @@ fn insert_record(
         NewExport::Unreadable => ("unreadable", None, None),
         NewExport::File { name, content } => ("waiting", Some(name), Some(content.0)),
     };
-    t.execute(
+    t.prepare_cached(
         "INSERT INTO record
          (record_id, device, sha256, envelope, receipt, at, outcome, validity, export, file, content, is_said)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
-        params![
-            envelope.record_id.to_string(),
-            envelope.device.as_str(),
-            envelope.sha256.to_string(),
-            envelope.envelope.0,
-            to_json(&envelope.receipt),
-            instant(envelope.at),
-            to_json(&content.outcome),
-            content.validity.as_ref().map(to_json),
-            export,
-            file,
-            bytes,
-            is_said,
-        ],
-    )
+    )?
+    .execute(params![
+        envelope.record_id.to_string(),
+        envelope.device.as_str(),
+        envelope.sha256.to_string(),
+        envelope.envelope.0,
+        to_json(&envelope.receipt),
+        instant(envelope.at),
+        to_json(&content.outcome),
+        content.validity.as_ref().map(to_json),
+        export,
+        file,
+        bytes,
+        is_said,
+    ])
 }
 
 fn summary(row: &Row<'_>) -> rusqlite::Result<RecordSummary> {

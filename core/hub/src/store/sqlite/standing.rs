@@ -30,20 +30,21 @@ pub(super) fn put(t: &Transaction<'_>, device: &PairedDevice) -> rusqlite::Resul
 }
 
 pub(super) fn find(t: &Transaction<'_>, device: &DeviceId) -> rusqlite::Result<Option<PairedDevice>> {
-    t.query_row("SELECT * FROM device WHERE device = ?1", [device.as_str()], |row| {
-        Ok(PairedDevice {
-            device: device.clone(),
-            name: row.get("name")?,
-            model: row.get("model")?,
-            os: row.get("os")?,
-            device_key: from_json::<VerifyingKey>(row, "device_key")?,
-            sealing_key: from_json(row, "sealing_key")?,
-            paired_at: parsed(row, "paired_at")?,
-            certificate_expires_at: parsed(row, "certificate_expires_at")?,
-            standing: from_json(row, "standing")?,
+    t.prepare_cached("SELECT * FROM device WHERE device = ?1")?
+        .query_row([device.as_str()], |row| {
+            Ok(PairedDevice {
+                device: device.clone(),
+                name: row.get("name")?,
+                model: row.get("model")?,
+                os: row.get("os")?,
+                device_key: from_json::<VerifyingKey>(row, "device_key")?,
+                sealing_key: from_json(row, "sealing_key")?,
+                paired_at: parsed(row, "paired_at")?,
+                certificate_expires_at: parsed(row, "certificate_expires_at")?,
+                standing: from_json(row, "standing")?,
+            })
         })
-    })
-    .optional()
+        .optional()
 }
 
 pub(super) fn list(t: &Transaction<'_>) -> rusqlite::Result<Vec<DeviceSummary>> {
