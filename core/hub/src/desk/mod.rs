@@ -226,7 +226,6 @@ impl Desk {
     }
 
     /// The API of the admin port for requests that come without a connection; they need the token all the same.
-    #[must_use]
     pub fn admin_service(&self) -> Router {
         self.admin.service()
     }
