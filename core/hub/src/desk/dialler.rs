@@ -5,7 +5,7 @@ use std::{
 
 use futures_util::future;
 use tazune_link::front_api::DeskWork;
-use tazune_model::{Clock, DeviceId};
+use tazune_model::Clock;
 use tokio::{sync::Notify, time::Instant};
 
 use super::{
@@ -113,12 +113,7 @@ impl Dialler {
             self.pairings.hello_arrived(hello).await?;
         }
         // Together, because a commit waits for the disk however many records it holds.
-        let judging = envelopes.into_iter().map(|bytes| {
-            self.opener.judge(bytes, async |device: &DeviceId| {
-                // The front's word counts too: a desk that was restored may have forgotten its own.
-                Ok(revoked.contains(device) || self.standings.is_revoked(device).await?)
-            })
-        });
+        let judging = envelopes.into_iter().map(|bytes| self.opener.judge(bytes, &revoked));
         let mut receipts = Vec::new();
         let mut failed = None;
         for judged in future::join_all(judging).await {

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use tazune_link::{
     V1,
     envelope::{Envelope, EnvelopeHeader, Refusal, open},
-    front_api::DeskReceipt,
+    front_api::{DeskReceipt, DeviceStanding},
     keys::OpeningKey,
     receipt::{QuarantineReason, ReceiptBody, SignedReceipt, UnsignedReceipt, Verdict},
 };
@@ -11,7 +11,7 @@ use tazune_model::{Bytes, Clock, DeviceId, InstitutionCode, RecordedOutcome, Sha
 
 use super::keys::ReceiptKey;
 use crate::{
-    store::{AcceptedContent, DeskStore, JudgedEnvelope, NewExport, OutcomeKind, Seen, StoreError},
+    store::{AcceptedContent, DeskStore, JudgedEnvelope, NewExport, OutcomeKind, PairedDevice, Seen, StoreError},
     telemetry::word,
 };
 
@@ -30,26 +30,29 @@ pub(super) struct Opener {
 impl Opener {
     /// Judges an envelope; the same one again gets its receipt. `None` when it names no record to answer for.
     ///
-    /// What a revoked device hands in is set aside unopened; `is_revoked` says so of this device.
+    /// What a revoked device hands in is set aside unopened; `revoked` are those that the front takes for revoked.
     ///
     /// # Errors
     /// [`StoreError`]: nothing was committed, and the envelope is to be judged again.
-    pub(super) async fn judge(
-        &self,
-        bytes: Bytes,
-        is_revoked: impl AsyncFnOnce(&DeviceId) -> Result<bool, StoreError>,
-    ) -> Result<Option<DeskReceipt>, StoreError> {
+    pub(super) async fn judge(&self, bytes: Bytes, revoked: &[DeviceId]) -> Result<Option<DeskReceipt>, StoreError> {
         let Ok((envelope, header)) = read(&bytes) else {
             tracing::error!("the front offers an envelope without a readable header");
             return Ok(None);
         };
         let sha256 = envelope.sha256();
-        let seen = self.store.seen(header.record_id, sha256).await?;
-        let judged = match seen {
+        let is_replayed = match self.store.seen(header.record_id, sha256).await? {
             Seen::Answered(receipt) => return Ok(Some(addressed(header, receipt))),
-            _ if is_revoked(&header.device).await? => Err(QuarantineReason::DeviceRevoked),
-            Seen::OtherAccepted => Err(QuarantineReason::Replayed),
-            Seen::Never => self.open(&envelope, &header).await?,
+            Seen::OtherAccepted => true,
+            Seen::Never => false,
+        };
+        let device = self.store.device(&header.device).await?;
+        // The front's word counts too: a desk that was restored may have forgotten its own.
+        let is_revoked = revoked.contains(&header.device)
+            || device.as_ref().is_some_and(|device| device.standing == DeviceStanding::Revoked);
+        let judged = match is_revoked {
+            true => Err(QuarantineReason::DeviceRevoked),
+            false if is_replayed => Err(QuarantineReason::Replayed),
+            false => self.open(&envelope, &header, device),
         };
         let reason = match judged {
             Ok(record) => {
@@ -80,7 +83,8 @@ impl Opener {
         bytes: Bytes,
     ) -> Result<Result<(JudgedEnvelope, AcceptedContent), QuarantineReason>, StoreError> {
         let Ok((envelope, header)) = read(&bytes) else { return Ok(Err(QuarantineReason::Malformed)) };
-        let record = match self.open(&envelope, &header).await? {
+        let device = self.store.device(&header.device).await?;
+        let record = match self.open(&envelope, &header, device) {
             Ok(record) => record,
             Err(reason) => return Ok(Err(reason)),
         };
@@ -101,18 +105,18 @@ impl Opener {
         }
     }
 
-    async fn open(
+    /// Opens an envelope of a device that the desk knows as `device`, if it knows it.
+    fn open(
         &self,
         envelope: &Envelope,
         header: &EnvelopeHeader,
-    ) -> Result<Result<VisitRecord, QuarantineReason>, StoreError> {
+        device: Option<PairedDevice>,
+    ) -> Result<VisitRecord, QuarantineReason> {
         if header.tenant != self.institution {
-            return Ok(Err(QuarantineReason::Misaddressed));
+            return Err(QuarantineReason::Misaddressed);
         }
-        let Some(device) = self.store.device(&header.device).await? else {
-            return Ok(Err(QuarantineReason::UnknownDevice));
-        };
-        Ok(open(&self.clinic_key, envelope, &device.device_key).map_err(QuarantineReason::from))
+        let device = device.ok_or(QuarantineReason::UnknownDevice)?;
+        open(&self.clinic_key, envelope, &device.device_key).map_err(QuarantineReason::from)
     }
 
     fn sign(&self, header: &EnvelopeHeader, sha256: Sha256, verdict: Verdict, at: Timestamp) -> SignedReceipt {

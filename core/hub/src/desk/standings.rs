@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use tazune_link::{
     V1,
-    front_api::{ApiError, DeviceContact, DeviceRegistration, DeviceStanding},
+    front_api::{ApiError, DeviceContact, DeviceRegistration},
     tombstone::{RevocationKind, SignedTombstone, TombstoneBody, UnsignedTombstone},
 };
 use tazune_model::{Clock, DeviceId, InstitutionCode, Timestamp};
@@ -112,11 +112,6 @@ impl Standings {
     /// Keeps when devices were last heard of.
     pub(super) async fn contacted(&self, contacts: Vec<DeviceContact>) -> Result<(), StoreError> {
         if contacts.is_empty() { Ok(()) } else { self.store.contacted(contacts).await }
-    }
-
-    /// Whether what a device hands in is set aside unopened.
-    pub(super) async fn is_revoked(&self, device: &DeviceId) -> Result<bool, StoreError> {
-        Ok(self.store.device(device).await?.is_some_and(|paired| paired.standing == DeviceStanding::Revoked))
     }
 
     fn tombstone(&self, paired: &PairedDevice, kind: RevocationKind, at: Timestamp) -> SignedTombstone {
