@@ -144,10 +144,10 @@ impl FaceExporter {
         }
         let (folder, records) = (self.folder.clone(), records_of(&exports));
         self.blocking(move || folder.publish(&exports)).await?;
-        for record in &records {
+        self.store.exports_written(records.clone(), self.clock.now()).await?;
+        for record in records {
             tracing::info!(%record, "face file written");
         }
-        self.store.exports_written(records, self.clock.now()).await?;
         Ok(true)
     }
 
