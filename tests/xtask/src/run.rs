@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
     process::{Command, Stdio},
     sync::mpsc::{self, RecvTimeoutError, Sender},
-    thread::{self, JoinHandle},
+    thread,
     time::Duration,
 };
 
@@ -63,7 +63,7 @@ impl Step {
                 return Ran { succeeded: false, counts };
             }
         };
-        let watch = limit.map(|limit| Watch::start(child.id(), limit));
+        let watching = limit.map(|limit| watch(child.id(), limit));
         let output = child.stdout.take().expect("standard output was asked for as a pipe");
         for line in BufReader::new(output).split(b'\n').map_while(Result::ok) {
             let line = String::from_utf8_lossy(&line);
@@ -73,7 +73,7 @@ impl Step {
             }
         }
         let succeeded = child.wait().is_ok_and(|status| status.success());
-        drop(watch);
+        drop(watching);
         Ran { succeeded, counts }
     }
 
@@ -101,33 +101,16 @@ impl fmt::Display for Step {
     }
 }
 
-/// Ends a group of processes when it is not dropped in time.
-struct Watch {
-    /// Closed when the watch is over.
-    over: Option<Sender<()>>,
-    watching: Option<JoinHandle<()>>,
-}
-
-impl Watch {
-    fn start(group: u32, limit: Duration) -> Self {
-        let (over, is_over) = mpsc::channel();
-        let watching = thread::spawn(move || {
-            if is_over.recv_timeout(limit) == Err(RecvTimeoutError::Timeout) {
-                println!("took longer than {} s: ended", limit.as_secs());
-                let _ = Command::new("kill").args(["-KILL", "--", &format!("-{group}")]).status();
-            }
-        });
-        Self { over: Some(over), watching: Some(watching) }
-    }
-}
-
-impl Drop for Watch {
-    fn drop(&mut self) {
-        self.over.take();
-        if let Some(watching) = self.watching.take() {
-            let _ = watching.join();
+/// Ends a group of processes at the limit, unless what is returned was dropped before.
+fn watch(group: u32, limit: Duration) -> Sender<()> {
+    let (watching, over) = mpsc::channel();
+    thread::spawn(move || {
+        if over.recv_timeout(limit) == Err(RecvTimeoutError::Timeout) {
+            println!("took longer than {} s: ended", limit.as_secs());
+            let _ = Command::new("kill").args(["-KILL", "--", &format!("-{group}")]).status();
         }
-    }
+    });
+    watching
 }
 
 impl Counts {
